@@ -1,0 +1,141 @@
+"""Bring the database to the shape this code needs: one process does it, the others wait.
+
+The whole step is one transaction: revisions, guards and the version note, or nothing.
+"""
+
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from filelock import FileLock, Timeout
+
+from db import guards
+from db.engine import Database, DatabaseUnusableError, explained
+
+# Counts up with each change of the schema that older code must not write to; then OLDEST_CODE follows it.
+CODE_VERSION = 1
+OLDEST_CODE = 1
+
+ADVISORY_LOCK = 0x4E524556
+PATIENCE = 120  # seconds
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+
+
+def migrate(database: Database) -> bool:
+    """Bring the database up to date and return whether anything had to be done.
+
+    Raises:
+        DatabaseUnusableError: newer code has claimed the database, a guard is missing, or it is not ours.
+    """
+    with explained():
+        with database.engine.connect() as connection:
+            _refuse_if_newer(connection)
+            current = _current(connection) == head()
+        changed = False
+        if not current:
+            changed = _migrate_sqlite(database) if database.is_sqlite else _migrate_postgres(database)
+        with database.engine.connect() as connection:
+            _check(connection)
+    return changed
+
+
+def head() -> str:
+    """Return the revision this code needs."""
+    return str(ScriptDirectory(str(MIGRATIONS)).get_current_head())
+
+
+def _current(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _refuse_if_newer(connection: sa.Connection) -> None:
+    tables = set(sa.inspect(connection).get_table_names())
+    if tables and "alembic_version" not in tables:
+        raise DatabaseUnusableError(
+            "This database holds tables of another program. Name an empty one in NEURO_REVIEW_DATABASE_URL."
+        )
+    if "schema_info" not in tables:
+        return
+    oldest = connection.execute(sa.text("SELECT oldest_code FROM schema_info")).scalar_one()
+    if oldest > CODE_VERSION:
+        raise DatabaseUnusableError(
+            f"A newer Neuro Review has claimed this database (it needs version {oldest} of the store, this code has"
+            f" {CODE_VERSION}). Update this installation; nothing was changed."
+        )
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+    current = _current(connection)
+    if current is not None and current not in known:
+        raise DatabaseUnusableError(
+            f"This database has revision {current}, which this code does not know. Update this installation."
+        )
+
+
+def _migrate_sqlite(database: Database) -> bool:
+    lock = FileLock(f"{database.path}.migrate.lock")
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout as error:
+        raise DatabaseUnusableError(
+            "Another process is still migrating the database. Try again in a minute."
+        ) from error
+    try:
+        with database.engine.execution_options(sqlite_begin="IMMEDIATE").connect() as connection:
+            # Rebuilding a table would trip over its own foreign keys; they are checked as a whole before the commit.
+            raw = connection.connection.driver_connection
+            raw.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
+            try:
+                with connection.begin():
+                    if _current(connection) == head():
+                        return False
+                    _upgrade(connection)
+                    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+                    if broken:
+                        raise DatabaseUnusableError(f"Migration stopped: {len(broken)} rows would point at nothing.")
+            finally:
+                raw.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]
+        return True
+    finally:
+        lock.release()
+
+
+def _migrate_postgres(database: Database) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with database.engine.begin() as connection:
+                connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+                if _current(connection) == head():
+                    return False
+                _upgrade(connection)
+                return True
+        except sa.exc.OperationalError as error:
+            # lock_timeout also ends the wait for the advisory lock; another process migrates, so look again.
+            if "lock timeout" not in str(error) or time.monotonic() > deadline:
+                raise
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    guards.install(connection)
+    connection.execute(sa.text("DELETE FROM schema_info"))
+    connection.execute(
+        sa.text("INSERT INTO schema_info (id, oldest_code) VALUES (1, :oldest)"), {"oldest": OLDEST_CODE}
+    )
+
+
+def _check(connection: sa.Connection) -> None:
+    absent = guards.missing(connection)
+    if absent:
+        raise DatabaseUnusableError(
+            f"{len(absent)} of the database's guards are missing or switched off (first: {absent[0]}). Somebody has"
+            " changed the schema by hand. Restore a backup, or run `python -m neuro_review repair-guards`"
+            " and then verify-audit."
+        )

@@ -1,0 +1,64 @@
+"""Every table, by the part of the journey that meets it first."""
+
+from .base import Id, Table
+from .gate import Outbox, OutboxContent, Recall, Release
+from .items import Draft, Erasure, Item, ItemContent, ItemPass
+from .labels import Decision, Retraction, Review, ReviewContent
+from .people import Person, RoleGrant, SignIn, Source, SourceKey, Team, TeamMember
+from .trust import Audit, SchemaInfo, Seal
+from .words import (
+    VERDICT_STATUS,
+    DecidedBy,
+    Event,
+    Label,
+    Origin,
+    PassOver,
+    Purpose,
+    Role,
+    Status,
+    Verdict,
+)
+from .workflows import BadDefinition, Certificate, Reason, Rubric, Workflow
+
+__all__ = [
+    "VERDICT_STATUS",
+    "Audit",
+    "BadDefinition",
+    "Certificate",
+    "DecidedBy",
+    "Decision",
+    "Draft",
+    "Erasure",
+    "Event",
+    "Id",
+    "Item",
+    "ItemContent",
+    "ItemPass",
+    "Label",
+    "Origin",
+    "Outbox",
+    "OutboxContent",
+    "PassOver",
+    "Person",
+    "Purpose",
+    "Reason",
+    "Recall",
+    "Release",
+    "Retraction",
+    "Review",
+    "ReviewContent",
+    "Role",
+    "RoleGrant",
+    "Rubric",
+    "SchemaInfo",
+    "Seal",
+    "SignIn",
+    "Source",
+    "SourceKey",
+    "Status",
+    "Table",
+    "Team",
+    "TeamMember",
+    "Verdict",
+    "Workflow",
+]

@@ -1,0 +1,1 @@
+"""The command line: one module a noun, joined in `neuro_review.__main__`."""

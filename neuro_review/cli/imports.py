@@ -1,0 +1,157 @@
+"""`import`: outputs and labels of the past, out of a file or out of whatever arrives in a folder."""
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from db.engine import Database
+from neuro_review.cli.base import open_database, operator, print_json, told
+from neuro_review.errors import InvalidError, NeuroReviewError
+from neuro_review.imports.fields import Fields, mapping
+from neuro_review.imports.run import Progress, Tally, import_file
+from neuro_review.imports.watch import Folder
+
+LOOKS_EVERY = 1.0
+"""Seconds between two looks into a watched folder."""
+
+
+def _fields(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Fields:
+    try:
+        return mapping(values)
+    except InvalidError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+
+
+@click.command("import")
+@click.argument("file", metavar="FILE")
+@click.option("--workflow", "-w", required=True, help="Into which workflow; it is made if there is none.")
+@click.option("--model", help="Which model wrote the outputs, where a row does not say.")
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    callback=_fields,
+    metavar="TARGET=COLUMN",
+    help="Which column is which field: output=answer, prompt=request.text, metadata.team=team.",
+)
+@click.option(
+    "--rejected",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where rows that cannot be used go, each with its reason; FILE.rejected.jsonl otherwise.",
+)
+@click.option("--watch", is_flag=True, help="FILE is a folder: take what arrives in it, until stopped.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
+@told
+def import_command(
+    file: str, workflow: str, model: str | None, fields: Fields, rejected: Path | None, watch: bool, as_json: bool
+) -> None:
+    """Take the rows of FILE into a workflow: JSON lines, a JSON array, CSV or Parquet; - is standard input.
+
+    Rows with a verdict are labels of the past; all others are held for review. Importing a file again adds nothing.
+    """
+    if watch and rejected:
+        raise click.UsageError("With --watch every file has its own file of rejected rows. Leave --rejected out.")
+    options = {"workflow": workflow, "fields": fields, "model": model, "rejected": rejected}
+    tally = Tally()
+    with _sigterm_stops():
+        try:
+            if watch:
+                _watch(Folder(Path(file)), options, tally, quiet=as_json)
+            else:
+                _take(open_database(), file, options, tally)
+        finally:
+            if as_json:
+                print_json(tally.counts())
+            elif tally.read and not watch:
+                click.echo(summary(tally))
+
+
+def _take(database: Database, file: str | Path, options: dict[str, Any], tally: Tally) -> None:
+    """Import one file, and say on stderr what a person should know of it."""
+    with _bar() as show:
+        try:
+            import_file(database, file, by=operator(), tally=tally, progress=show, **options)
+        finally:
+            if tally.rejected_path:
+                click.echo(f"Rows set aside, each with its reason: {tally.rejected_path}", err=True)
+
+
+def _watch(folder: Folder, options: dict[str, Any], total: Tally, *, quiet: bool) -> None:
+    """Take each file that arrives until somebody stops it."""
+    database = open_database()
+    click.echo(f"Watching {folder.path}. Stop with Ctrl+C.", err=True)
+    try:
+        while True:
+            for path in folder.arrived():
+                tally = Tally()
+                try:
+                    _take(database, path, options, tally)
+                except NeuroReviewError as error:  # this file; the next may be better
+                    click.echo(str(error), err=True)
+                finally:
+                    total.add(tally)
+                click.echo(f"{path.name}: {summary(tally)}", err=quiet)
+            time.sleep(LOOKS_EVERY)
+    except KeyboardInterrupt:
+        click.echo(f"Stopped. In all: {summary(total)}", err=True)
+
+
+def summary(tally: Tally) -> str:
+    """Return the counts as a sentence for a person."""
+    parts = {
+        "held for review": tally.held,
+        "labels of the past": tally.history,
+        "there already": tally.duplicates,
+        "set aside": tally.rejected,
+    }
+    said = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count) or "nothing new"
+    return f"{tally.read:,} {'row' if tally.read == 1 else 'rows'} read: {said}."
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    """Give a function that shows progress, where somebody looks on, and names ignored columns."""
+    bar: Any = None
+
+    def show(progress: Progress) -> None:
+        nonlocal bar
+        if progress.ignored:
+            names = ", ".join(progress.ignored)
+            click.echo(
+                f"Ignored, because they are no fields: {names}. Keep one with --field metadata.NAME=COLUMN.", err=True
+            )
+        if bar is None and progress.total and sys.stderr.isatty():
+            bar = click.progressbar(length=progress.total, file=sys.stderr, show_pos=False)
+            bar.__enter__()
+        if bar is not None:
+            bar.update(max(0, progress.done - bar.pos))
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def _sigterm_stops() -> Iterator[None]:
+    """Stop on SIGTERM as on Ctrl+C: between two batches, or with the one at hand taken back."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread: whoever runs us there looks after signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

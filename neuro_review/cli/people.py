@@ -1,0 +1,62 @@
+"""`user add` and `workflow add`: who works here, and on what."""
+
+import sys
+
+import click
+
+from db.tables import Role
+from neuro_review import access, workflows
+from neuro_review.cli.base import open_database, operator, print_json, told
+
+
+@click.group("user")
+def user_command() -> None:
+    """Add people."""
+
+
+@user_command.command("add")
+@click.argument("name")
+@click.option("--email", required=True, help="How the person signs in.")
+@click.option("--role", type=click.Choice([Role.REVIEWER, Role.OWNER, Role.ADMIN]), required=True)
+@click.option("--workflow", "workflow_name", help="Give the role in this workflow only.")
+@click.option("--password-stdin", is_flag=True, required=True, help="Read the password from standard input.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@told
+def user_add(name: str, email: str, role: str, workflow_name: str | None, password_stdin: bool, as_json: bool) -> None:
+    """Add a person; the password comes from standard input, so that no process list shows it."""
+    from neuro_review import sessions  # noqa: PLC0415 - argon2 is needed by this command only
+
+    password = sys.stdin.readline().rstrip("\r\n")
+    hashed = sessions.hash_password(password, email)
+    database = open_database()
+    with database.writing() as session:
+        workflow_id = workflows.by_name(session, workflow_name).id if workflow_name else None
+        person_id = access.add_person(
+            session, operator(), name, email, Role(role), password_hash=hashed, workflow_id=workflow_id
+        )
+    if as_json:
+        print_json({"person": person_id, "email": access.clean_email(email), "role": role})
+    else:
+        click.echo(f"{name} can sign in as {access.clean_email(email)}.")
+
+
+@click.group("workflow")
+def workflow_command() -> None:
+    """Add workflows."""
+
+
+@workflow_command.command("add")
+@click.argument("name")
+@click.option("--owner", "owner_email", required=True, help="The e-mail of the person who answers for it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@told
+def workflow_add(name: str, owner_email: str, as_json: bool) -> None:
+    """Add a workflow with an owner."""
+    database = open_database()
+    with database.writing() as session:
+        owner_id = access.person_by_email(session, owner_email)
+        flow = workflows.add(session, operator(), name, owner_id=owner_id)
+    if as_json:
+        print_json({"workflow": flow.name, "owner": owner_email.strip().lower()})
+    else:
+        click.echo(f"The workflow “{flow.name}” is there; {owner_email} answers for it.")

@@ -1,0 +1,218 @@
+"""The rows of an export: pages of reviews out of the database, in the order of their ids.
+
+Each page is a short transaction of its own, so that an export of any length holds up neither the queue nor SQLite's
+checkpoint, and starts after the last id of the page before (keyset), so that the last page costs what the first does.
+"""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from db.engine import Database, explained
+from db.tables import Id, Label, Purpose, Verdict
+from neuro_review.workflows import Workflow
+
+T = TypeVar("T")
+
+FIRST_PAGE = 200
+LARGEST_PAGE = 2_000
+SMALLEST_PAGE = 8
+PAGE_BYTES = 8 << 20  # pages of long texts get shorter, so that memory does not grow with them
+START, END = "0" * 32, "f" * 32
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which reviews are wanted; all of them unless told otherwise."""
+
+    since: int | None = None
+    """Items submitted at or after this instant: the time axis of the charts."""
+    until: int | None = None
+    """Items submitted before this instant."""
+    model: str | None = None
+    verdict: Verdict | None = None
+    reviewer: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows of an export, column by column: times in microseconds, JSON as text."""
+
+    columns: dict[str, list[Any]]
+    rows: int
+    scanned: int
+    """How many reviews were looked at, those included that do not belong."""
+
+
+# Where each column comes from; what is missing here is computed from the others.
+FROM = {
+    "review_id": "v.id", "item_id": "v.item_id", "external_id": "i.external_id", "source": "s.name",
+    "origin": "i.origin", "model": "i.model", "prompt_version": "i.prompt_version", "status": "i.status",
+    "verdict": "v.verdict", "item_label": "i.label", "reviewer": "v.reviewer", "purpose": "v.purpose",
+    "reasons": "v.reasons", "prompt": "c.prompt", "prompt_is_chat": "c.prompt_is_chat", "output": "c.output",
+    "correction": "t.text", "note": "t.note", "context": "c.context", "metadata": "c.metadata",
+    "rubric_version": "v.rubric_version", "cost_micro": "i.cost_micro", "latency_ms": "i.latency_ms",
+    "prompt_tokens": "i.prompt_tokens", "completion_tokens": "i.completion_tokens", "end_user": "i.end_user",
+    "trace_url": "i.trace_url", "created_at": "i.created_at", "shown_at": "v.shown_at", "handling_ms": "v.handling_ms",
+    "reviewed_at": "v.reviewed_at", "released_at": "i.released_at", "recalled_at": "i.recalled_at", "panel": "i.panel",
+    "stratum": "i.stratum", "inclusion_probability": "i.inclusion",
+    "reviews": "(SELECT count(*) FROM review o WHERE o.item_id = v.item_id)",
+}  # fmt: skip
+# An id leaves PostgreSQL as the house writes it; a loader in Python would be called for every single one.
+HEX = "replace(CAST({} AS text), '-', '')"
+# The item waits as a whole while its decision can be undone. A verdict of the gate counts only as the decision that
+# stands: undone, it is none any more.
+LEFT_GRACE = (
+    "v.created_at <= :as_of AND (g.id IS NULL OR g.final_at <= :as_of)"
+    f" AND (v.purpose IN ('{Purpose.HISTORY}', '{Purpose.ADJUDICATION}', '{Purpose.SECOND}') OR g.review_id = v.id)"
+    " AND NOT EXISTS (SELECT 1 FROM retraction x WHERE x.decision_id = g.id)"
+)
+# CROSS JOIN fixes the order on SQLite: reviews first, along their index, or it would sort the workflow for each page.
+TABLES = (
+    "review v CROSS JOIN item i CROSS JOIN source s LEFT JOIN decision g ON g.id = i.decision_id"
+    " LEFT JOIN item_content c ON c.item_id = v.item_id LEFT JOIN review_content t ON t.review_id = v.id"
+)
+WHERE: dict[str, str] = {
+    "since": "i.created_at >= :since",
+    "until": "i.created_at < :until",
+    "model": "i.model = :model",
+    "verdict": "v.verdict = :verdict",
+    "reviewer": "v.reviewer = :reviewer",
+}
+LAST_OF_PAGE = sa.text(
+    "SELECT id FROM review WHERE workflow_id = :workflow AND id > :after ORDER BY id LIMIT 1 OFFSET :others"
+)
+REST = sa.text("SELECT count(*) FROM review WHERE workflow_id = :workflow AND id > :after")
+# PostgreSQL guesses the size of a page from old statistics; told so, it follows the indexes as SQLite does.
+BY_INDEX = (
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off;"
+    " SET LOCAL enable_bitmapscan = off; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
+)
+VOTES = sa.text(
+    "SELECT v.item_id, v.id, v.purpose, v.verdict, v.reviewed_at, i.label FROM review v"
+    " JOIN item i ON i.id = v.item_id LEFT JOIN decision g ON g.id = i.decision_id"
+    f" WHERE v.item_id IN :items AND {LEFT_GRACE}"
+).bindparams(sa.bindparam("items", expanding=True, type_=Id()))
+
+
+def page_query(choice: Filter, dialect: str) -> str:
+    """Return the SQL of one page: the reviews of a workflow after one id and up to another."""
+    hexed = {"review_id", "item_id"} if dialect == "postgresql" else set()
+    columns = ", ".join(HEX.format(sql) if name in hexed else sql for name, sql in FROM.items())
+    chosen = "".join(f" AND {rule}" for name, rule in WHERE.items() if getattr(choice, name) is not None)
+    return (
+        f"SELECT {columns} FROM {TABLES} WHERE v.workflow_id = :workflow AND v.id > :after AND v.id <= :upto"
+        f" AND i.id = v.item_id AND s.id = i.source_id AND {LEFT_GRACE}{chosen} ORDER BY v.id"
+    )
+
+
+def count(database: Database, workflow_id: int) -> int:
+    """Return how many reviews a workflow has, those included that an export leaves out."""
+    with explained(), database.reading() as session:
+        return int(session.connection().execute(REST, {"workflow": workflow_id, "after": START}).scalar_one())
+
+
+def pages(database: Database, workflow: Workflow, choice: Filter, as_of: int) -> Iterator[Page]:
+    """Give the reviews of a workflow that had left grace at an instant, page by page.
+
+    Raises:
+        DatabaseUnusableError: the database is away or damaged.
+    """
+    query = sa.text(page_query(choice, database.engine.dialect.name))
+    chosen = {name: value for name in WHERE if (value := getattr(choice, name)) is not None}
+    bound = {"workflow": workflow.id, "as_of": as_of, **chosen}
+    after, step = START, FIRST_PAGE
+    while after != END:
+        with explained(), database.reading() as session:
+            if not database.is_sqlite:
+                session.connection().exec_driver_sql(BY_INDEX)
+            upto, scanned = _page_end(session, workflow.id, after, step)
+            raw = session.connection().execute(query, {**bound, "after": after, "upto": upto}).all()
+            page = _page(raw, workflow.name, scanned)
+            _mark_labels(session, page, as_of)
+        yield page
+        after, step = upto, _next_step(page, step)
+
+
+def ahead(coming: Iterator[T]) -> Iterator[T]:
+    """Read the next page while the caller works on this one: the server of a database has a core of its own."""
+    with ThreadPoolExecutor(1, "export") as reader:
+        awaited = reader.submit(next, coming, None)
+        while (page := awaited.result()) is not None:
+            awaited = reader.submit(next, coming, None)
+            yield page
+
+
+def _page_end(session: Session, workflow_id: int, after: str, step: int) -> tuple[str, int]:
+    """Return the last id of a page and how many reviews it spans."""
+    bound = {"workflow": workflow_id, "after": after}
+    last = session.connection().execute(LAST_OF_PAGE, {**bound, "others": step - 1}).scalar()
+    if last is not None:
+        return str(last), step
+    return END, int(session.connection().execute(REST, bound).scalar_one())
+
+
+def _page(raw: Iterable[Any], workflow: str, scanned: int) -> Page:
+    columns: dict[str, list[Any]] = dict(zip(FROM, map(list, zip(*raw, strict=True)), strict=False))
+    if not columns:
+        return Page({}, 0, scanned)
+    rows = len(columns["review_id"])
+    for name in ("prompt_is_chat", "panel"):  # SQLite has no booleans
+        columns[name] = list(map({0: False, 1: True}.get, columns[name]))
+    columns["workflow"] = [workflow] * rows
+    columns["cost_usd"] = [None if cost is None else cost / 1_000_000 for cost in columns["cost_micro"]]
+    columns["adjudication"] = [purpose == Purpose.ADJUDICATION for purpose in columns["purpose"]]
+    texts = zip(columns["verdict"], columns["output"], columns["correction"], strict=True)
+    columns["final_text"] = [
+        output if verdict == Verdict.APPROVE else correction if verdict == Verdict.CORRECT else None
+        for verdict, output, correction in texts
+    ]
+    return Page(columns, rows, scanned)
+
+
+def _next_step(page: Page, step: int) -> int:
+    """Return how many reviews the next page takes, from how long the texts of this one are."""
+    if not page.rows:
+        return LARGEST_PAGE
+    texts = ("prompt", "output", "correction", "context", "metadata")
+    length = sum(len(text) for name in texts for text in page.columns[name] if text is not None)
+    fitting = page.rows * PAGE_BYTES // max(length, 1)
+    return max(SMALLEST_PAGE, min(LARGEST_PAGE, fitting, 4 * step))
+
+
+def _mark_labels(session: Session, page: Page, as_of: int) -> None:
+    """Say of each row whether its item's label comes from it."""
+    if not page.rows:
+        return
+    columns = page.columns
+    # Nearly every item has one review; only the others need a second look.
+    several = {item for item, reviews in zip(columns["item_id"], columns["reviews"], strict=True) if reviews > 1}
+    chosen: set[str] = set()
+    if several:
+        bound = {"items": sorted(several), "as_of": as_of}
+        chosen = _label_givers(session.connection().execute(VOTES, bound))
+    rows = zip(*(columns[name] for name in ("review_id", "item_id", "verdict", "item_label")), strict=True)
+    columns["is_item_label"] = [
+        review in chosen if item in several else verdict == label for review, item, verdict, label in rows
+    ]
+
+
+def _label_givers(votes: Iterable[Any]) -> set[str]:
+    """Return the reviews that give their items the labels, one an item.
+
+    The latest adjudication, else the gate's decision, else the earliest of those that agree; none where they do not.
+    """
+    best: dict[str, tuple[tuple[Any, ...], str]] = {}
+    for item, review, purpose, verdict, at, label in votes:
+        if label == Label.DISPUTED or verdict != label:
+            continue
+        settles = purpose == Purpose.ADJUDICATION
+        decides = purpose in (Purpose.GATE, Purpose.GOLD, Purpose.CANDIDATE)
+        place = (not settles, not decides, -at if settles else at, review)
+        if item not in best or place < best[item][0]:
+            best[item] = (place, review)
+    return {review for _, review in best.values()}

@@ -1,0 +1,12 @@
+"""Import: outputs and labels of the past, out of files and into a workflow, whole or with the reason why not.
+
+* readers   a file, row by row, past every row that is broken
+* arrays    the JSON array among the formats
+* fields    which column is which field
+* rows      a row as a submission, and as a review of the past
+* names     names for rows that bring none
+* batches   rows checked, salted and hashed, ready to be stored
+* rejects   the rows that were set aside
+* run       the loop that stores
+* watch     a folder that files arrive in
+"""

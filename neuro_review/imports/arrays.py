@@ -1,0 +1,97 @@
+"""The elements of a JSON array, one at a time, each as the bytes that stand in the file.
+
+Why not an event parser such as ijson: it ends at the first broken element and takes the rest of the file with it, it
+puts “?” where an escape names half a surrogate pair, and it reads an element of any size into memory. Here only the
+borders are looked for; each element is then read like a line of JSON lines, by the same code and as strictly.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import IO
+
+CHUNK = 1 << 18
+# A whole string, a bracket, a comma; or a quote whose string goes on beyond what has been read.
+TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]|"', re.DOTALL)
+OPEN, CLOSE = b"[{", b"]}"
+
+
+def elements(file: IO[bytes], limit: int) -> Iterator[tuple[bytes, bool]]:
+    """Yield each element of the array at which the file stands, and whether it was over the limit and cut short.
+
+    What follows the array, and what is left of one that breaks off, comes as a last element, which no one can read.
+    """
+    scan = _Scan(file, limit)
+    scan.skip_to_first()
+    yield from scan
+
+
+class _Scan:
+    """The state of one pass: what has been read, where the element began, how deep it is."""
+
+    def __init__(self, file: IO[bytes], limit: int) -> None:
+        self.file, self.limit = file, limit
+        self.data = b""
+        self.start = self.at = self.depth = 0
+        self.cut: bytes | None = None
+        """The beginning of an element over the limit, whose middle is not kept."""
+
+    def skip_to_first(self) -> None:
+        """Pass the bracket that opens the array."""
+        while b"[" not in self.data and self._more():
+            pass
+        self.start = self.at = self.data.index(b"[") + 1
+
+    def __iter__(self) -> Iterator[tuple[bytes, bool]]:
+        while True:
+            found = TOKEN.search(self.data, self.at)
+            if found is None or found[0] == b'"':
+                self.at = found.start() if found else len(self.data)
+                if self._more():
+                    continue
+                if (rest := self._take(len(self.data)))[0]:
+                    yield rest
+                return
+            self.at = found.end()
+            sign = found[0]
+            if sign in OPEN:
+                self.depth += 1
+            elif sign in CLOSE:
+                self.depth -= 1
+                if self.depth < 0:
+                    if (last := self._take(found.start()))[0]:
+                        yield last
+                    yield from self._after()
+                    return
+            elif sign == b"," and self.depth == 0:
+                yield self._take(found.start())
+
+    def _take(self, end: int) -> tuple[bytes, bool]:
+        raw = self.cut if self.cut is not None else self.data[self.start : end].strip()
+        over = self.cut is not None or len(raw) > self.limit
+        self.cut, self.start = None, self.at
+        return raw, over
+
+    def _more(self) -> bool:
+        """Read on, and forget what is done with: elements given out, and the middle of one over the limit."""
+        more = self.file.read(CHUNK)
+        if not more:
+            return False
+        if len(self.data) - self.start > self.limit:
+            self.cut = self.cut if self.cut is not None else self.data[self.start : self.start + CHUNK]
+            open_string = self.data[self.at : self.at + 1] == b'"'
+            # Of a string that goes on only the quote matters, and a backslash that escapes what comes next.
+            tail = len(self.data) - len(self.data.rstrip(b"\\"))
+            self.data = (b'"' + b"\\" * (tail % 2) if open_string else b"") + more
+            self.start = self.at = 0
+            return True
+        self.data = self.data[self.start :] + more
+        self.at -= self.start
+        self.start = 0
+        return True
+
+    def _after(self) -> Iterator[tuple[bytes, bool]]:
+        rest = self.data[self.at :].strip()
+        while not rest and (more := self.file.read(CHUNK)):
+            rest = more.strip()
+        if rest:
+            yield rest[: self.limit], False

@@ -1,0 +1,168 @@
+"""The loop that stores: batch after batch, each in one short transaction of its own.
+
+It can be stopped anywhere and run again: what is there already is found by its name and counted as a duplicate.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from db.engine import Database
+from db.tables import Origin
+from neuro_review import history, intake, workflows
+from neuro_review.access import Actor
+from neuro_review.errors import InvalidError
+from neuro_review.imports.batches import Batch, Doors, Ready, Rejected, as_line, batches
+from neuro_review.imports.fields import Fields
+from neuro_review.imports.readers import STDIN, reading
+from neuro_review.imports.rejects import Rejects
+from neuro_review.imports.rows import Shape
+from neuro_review.intake import Door, Outcome
+
+OTHER_CONTENT = "This external_id is there already with other content, or as a label of the past. Give the row another."
+
+
+@dataclass
+class Tally:
+    """What became of the rows so far."""
+
+    read: int = 0
+    held: int = 0
+    history: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    unreadable: int = 0
+    """Of the rejected, those that were no rows at all."""
+    rejected_path: Path | None = None
+    """Where they are written down, once there is one."""
+
+    def add(self, other: "Tally") -> None:
+        """Count another file in."""
+        for name in ("read", "held", "history", "duplicates", "rejected", "unreadable"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def counts(self) -> dict[str, int]:
+        """Return what a program reads."""
+        return {
+            "read": self.read, "held": self.held, "history": self.history,
+            "duplicates": self.duplicates, "rejected": self.rejected,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an import is."""
+
+    done: int
+    total: int | None
+    """Bytes; None where nobody knows how many there are."""
+    ignored: list[str]
+    """Columns that are no fields, each named once."""
+
+
+def import_file(
+    database: Database,
+    file: str | Path,
+    workflow: str,
+    by: Actor,
+    *,
+    fields: Fields | None = None,
+    model: str | None = None,
+    rejected: Path | None = None,
+    tally: Tally | None = None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Tally:
+    """Import one file, or standard input for `-`, and return what became of its rows.
+
+    Args:
+        database: where to.
+        file: JSON lines, a JSON array, CSV or Parquet.
+        workflow: the name of the workflow; it is made, without an owner, if there is none.
+        by: who imports.
+        fields: which column is which field.
+        model: which model wrote the outputs, where a row does not say.
+        rejected: where rows that were set aside are written; beside the file otherwise.
+        tally: counts along, for a caller who wants to know how far it came when something fails.
+        progress: told after each batch.
+
+    Raises:
+        NotFoundError: there is no such file.
+        InvalidError: not one row can be read, or a column is missing; nothing was imported.
+        UnavailableError: the file or the rejected rows fail half-way; what the tally counts is stored.
+        DatabaseUnusableError: the database fails; what the tally counts is stored.
+    """
+    tally = Tally() if tally is None else tally
+    doors = functools.cache(lambda: open_doors(database, workflow, by))
+    with reading(file) as opened, Rejects(None if str(file) == STDIN else Path(file), rejected) as rejects:
+        shape = Shape(fields or Fields(), model, opened.cells)
+        for batch in batches(opened, shape, doors):
+            store_batch(database, doors, batch, rejects, tally)
+            progress(Progress(batch.done, opened.total, batch.ignored))
+        rejects.clear()
+    if tally.read == tally.unreadable:
+        raise InvalidError(f"Not one row of {opened.name} could be read. Nothing was imported.")
+    return tally
+
+
+def open_doors(database: Database, workflow: str, by: Actor) -> Doors:
+    """Return the doors into a workflow, which is made, without an owner, if there is none of this name."""
+    with database.writing() as session:
+        flow = workflows.find(session, workflow) or workflows.add(session, by, workflow)
+        source = workflows.source_id(session, workflows.IMPORT_SOURCE)
+    return Doors(Door(flow, source, by.audit_name), Door(flow, source, by.audit_name, Origin.HISTORY))
+
+
+def store_batch(database: Database, doors: Callable[[], Doors], batch: Batch, rejects: Rejects, tally: Tally) -> None:
+    """Store a batch, count into the tally what became of each row, and write down those set aside."""
+    outcomes = _stored(database, doors(), batch.ready) if batch.ready else []
+    rejected = list(batch.rejected)
+    for row, (outcome, why) in zip(batch.ready, outcomes, strict=True):
+        if outcome is None or outcome is Outcome.CONFLICT:
+            rejected.append(Rejected(row.number, why, as_line(row.row)))
+        elif outcome is Outcome.DUPLICATE:
+            tally.duplicates += 1
+        elif row.past is None:
+            tally.held += 1
+        else:
+            tally.history += 1
+    tally.read += batch.read
+    tally.unreadable += batch.unreadable
+    tally.rejected += len(rejected)
+    rejects.write(sorted(rejected))
+    tally.rejected_path = rejects.path
+
+
+Fate = tuple[Outcome | None, str]
+"""What became of a row, and a sentence where it was not stored; no outcome where the database refuses it."""
+
+
+def _stored(database: Database, doors: Doors, rows: Sequence[Ready]) -> list[Fate]:
+    """Store a batch; where the database refuses it, once more, and then row by row, so that one sinks no other."""
+    for _ in range(2):
+        try:
+            return _store(database, doors, rows)
+        except (sa.exc.IntegrityError, sa.exc.DataError):
+            continue  # another import may have stored the same row in this moment
+    fates: list[Fate] = []
+    for row in rows:
+        try:
+            fates += _store(database, doors, [row])
+        except (sa.exc.IntegrityError, sa.exc.DataError) as error:
+            said = str(error.orig).splitlines()[0].removesuffix(".")
+            fates.append((None, f"The database refuses the row: {said}."))
+    return fates
+
+
+def _store(database: Database, doors: Doors, rows: Sequence[Ready]) -> list[Fate]:
+    held = [row.prepared for row in rows if row.past is None]
+    past = [(row.prepared, row.past) for row in rows if row.past is not None]
+    with database.writing() as session:
+        stored = iter(intake.store(session, doors.held, held) if held else [])
+        recorded = iter(history.store(session, doors.past, past) if past else [])
+    return [
+        (fate.outcome, OTHER_CONTENT) if row.past is None and (fate := next(stored)) else next(recorded)
+        for row in rows
+    ]  # fmt: skip

@@ -1,0 +1,300 @@
+"""The way in: an output is submitted, checked, and held.
+
+In two steps, so that nothing slow happens inside a writing transaction: `prepare` checks, salts and hashes one
+submission; `store` looks for what is there already and inserts the rest, many at once.
+"""
+
+import hashlib
+import hmac
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import orjson
+import sqlalchemy as sa
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from sqlmodel import Session
+
+from db.bulk import insert_rows
+from db.clock import new_id, now, parse_iso
+from db.tables import Origin, Status
+from neuro_review.audit import Action, first_event, record_first
+from neuro_review.content import as_json, check_text, new_salt, parts_hash, prompt_hash, text_hash
+from neuro_review.errors import InvalidError, TooLargeError
+from neuro_review.queue import queue_at
+from neuro_review.settings import settings
+from neuro_review.workflows import Workflow
+
+MOST_TOKENS = 1 << 53
+MOST_USD = 1e9
+
+
+def _as_id(value: Any) -> Any:
+    """Let a number be an id: files often count their rows."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _as_whole(value: Any) -> Any:
+    """Round a fraction of a millisecond away; a float that is no number stays and is refused."""
+    return round(value) if isinstance(value, float) and math.isfinite(value) else value
+
+
+def _as_instant(value: Any) -> Any:
+    """Read a date and time: ISO 8601, or seconds since 1970."""
+    if isinstance(value, str):
+        return parse_iso(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return int(value * 1_000_000)
+    return value
+
+
+Instant = Annotated[int, BeforeValidator(_as_instant), Field(ge=0, le=1 << 60)]
+Count = Annotated[int, Field(ge=0, le=MOST_TOKENS, strict=True)]
+Name = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Message(BaseModel):
+    """One message of a chat; what else it carries (tool calls, names) is kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: str
+    content: Any = None
+
+
+class Submission(BaseModel):
+    """What an application hands in."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    model: Name
+    output: Annotated[str, Field(min_length=1)]
+    prompt: str | list[Message] | None = None
+    external_id: Annotated[Name | None, BeforeValidator(_as_id)] = None
+    context: Any = None
+    metadata: dict[str, Any] | None = None
+    parameters: dict[str, Any] | None = None
+    cost_usd: Annotated[float | None, Field(ge=0, le=MOST_USD, allow_inf_nan=False)] = None
+    latency_ms: Annotated[Count | None, BeforeValidator(_as_whole)] = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    priority: Annotated[int, Field(ge=0, le=9, strict=True)] = 5
+    prompt_version: Name | None = None
+    trace_url: Annotated[str | None, Field(max_length=2000)] = None
+    end_user: Name | None = None
+    created_at: Instant | None = None
+
+
+def explain(error: ValidationError) -> InvalidError:
+    """Return what is wrong with a submission as one sentence that names the field, and never what it held."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"] if isinstance(part, str)) or "row"
+    field = field.split(".")[0]
+    if first["type"] == "missing":
+        return InvalidError(f"{field} is missing.", field)
+    if first["type"] == "extra_forbidden":
+        return InvalidError(f"There is no field {field}. Put what else you know into metadata.", field)
+    if first["type"] == "string_too_short":
+        return InvalidError(f"{field} is empty.", field)
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return InvalidError(f"{field} cannot be used: {message[:1].lower()}{message[1:]}.", field)
+
+
+@dataclass(frozen=True)
+class Door:
+    """Through which door submissions come: into which workflow, from which source, on whose word."""
+
+    workflow: Workflow
+    source_id: int
+    actor: str
+    origin: Origin = Origin.GATE
+
+    @property
+    def status(self) -> Status:
+        """Return the status an item is born with here."""
+        return Status.RECORDED if self.origin is Origin.HISTORY else Status.HELD
+
+
+ITEM_COLUMNS = (
+    "id workflow_id source_id external_id origin model created_at output_hash content_hash prompt_version prompt_hash"
+    " parameters trace_url end_user cost_micro latency_ms prompt_tokens completion_tokens panel_u panel_rate panel"
+    " routed_at stratum inclusion rubric_version status priority queue_band queue_at due_at lease_until lease_n label"
+    " audit_seq"
+)
+CONTENT_COLUMNS = "item_id salt prompt prompt_is_chat output context metadata"
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A submission, ready to be stored."""
+
+    item_id: str
+    external_id: str
+    parts: list[str | None]
+    """What tells a repeated submit from a changed one."""
+    salt: str
+    output_hash: str
+    item: tuple[Any, ...]
+    """In the order of ITEM_COLUMNS, without the last two."""
+    content: tuple[Any, ...]
+    event: tuple[Any, ...]
+
+
+def prepare(
+    door: Door, given: Submission, *, name_of: Callable[[list[str | None]], str] | None = None, at: int | None = None
+) -> Prepared:
+    """Check, salt and hash one submission.
+
+    Args:
+        door: where it comes in.
+        given: the submission, of the right form.
+        name_of: names by its parts what brings no external id of its own; without it, it is named by its item's id.
+        at: when it came in, microseconds.
+
+    Raises:
+        InvalidError: a text cannot be stored; the field is named.
+        TooLargeError: the output or the whole is over the limit.
+    """
+    item_id, salt, at = new_id(), new_salt(), now() if at is None else at
+    is_chat = isinstance(given.prompt, list)
+    prompt = as_json([m.model_dump() for m in given.prompt]) if isinstance(given.prompt, list) else given.prompt
+    context = given.context if given.context is None or isinstance(given.context, str) else as_json(given.context)
+    metadata = as_json(given.metadata) if given.metadata is not None else None
+    raw = check_text(given.output, "output", settings().max_output_bytes)
+    _check_texts(given, prompt, context, len(raw))
+    parts = [given.model, prompt, given.output, context, metadata, given.prompt_version]
+    name = given.external_id or (item_id if name_of is None else name_of(parts))
+    output_hash, content_hash = text_hash(salt, raw), parts_hash(salt, parts)
+    created_at = given.created_at if given.created_at is not None else at
+    flow = door.workflow
+    u = panel_coin(item_id)
+    panel = u < flow.panel_rate
+    item = (
+        item_id, flow.id, door.source_id, name, str(door.origin), given.model, created_at, output_hash, content_hash,
+        given.prompt_version, prompt_hash(prompt), as_json(given.parameters) if given.parameters else None,
+        given.trace_url, given.end_user, None if given.cost_usd is None else round(given.cost_usd * 1e6),
+        given.latency_ms, given.prompt_tokens, given.completion_tokens, u, flow.panel_rate, panel,
+        # With neither risk order nor autonomy, routing is part of the submit: everything is seen.
+        at, "all", 1.0, flow.rubric_version, str(door.status), given.priority, 0 if panel else 1,
+        queue_at(created_at, given.priority), None if flow.sla_ms is None else at + flow.sla_ms * 1000, 0, 0,
+    )  # fmt: skip
+    body = submitted_body(door, output_hash, content_hash)
+    action = Action.ITEM_RECORDED if door.origin is Origin.HISTORY else Action.ITEM_SUBMITTED
+    return Prepared(
+        item_id, name, parts, salt, output_hash, item,
+        (item_id, salt, prompt, is_chat, given.output, context, metadata),
+        first_event(item_id, at, door.actor, str(action), body),
+    )  # fmt: skip
+
+
+def submitted_body(door: Door, output_hash: str, content_hash: str) -> str:
+    """Return the body of an item's first event: canonical JSON, put together by hand because it is on the fast path."""
+    return (
+        f'{{"content":"{content_hash}","origin":"{door.origin}","output":"{output_hash}",'
+        f'"source":{door.source_id},"workflow":{door.workflow.id}}}'
+    )
+
+
+def panel_coin(item_id: str) -> float:
+    """Return the item's coin in [0, 1): HMAC of its id, so that it can be checked and not be gamed."""
+    raw = hmac.digest(settings().secret_bytes(), item_id.encode(), "sha256")
+    return (int.from_bytes(raw[:8], "big") >> 11) / (1 << 53)
+
+
+def _check_texts(given: Submission, prompt: str | None, context: str | None, output_bytes: int) -> None:
+    texts = {
+        "model": given.model, "external_id": given.external_id, "prompt": prompt, "context": context,
+        "prompt_version": given.prompt_version, "trace_url": given.trace_url, "end_user": given.end_user,
+    }  # fmt: skip
+    total = output_bytes
+    for field, text in texts.items():
+        if text is not None:
+            total += len(check_text(text, field))
+    limit = settings().max_body_bytes
+    if total > limit:
+        raise TooLargeError(f"The row has {total:,} bytes; at most {limit:,} are taken (NEURO_REVIEW_MAX_BODY_BYTES).")
+
+
+class Outcome(StrEnum):
+    """What became of one submission."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of one submission, and the item it is about."""
+
+    outcome: Outcome
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An item that is there already."""
+
+    item_id: str
+    origin: str
+    content_hash: str
+    salt: str | None
+    output_hash: str
+    audit_seq: int
+
+    def says_the_same(self, parts: list[str | None]) -> bool:
+        """Tell whether a submission has the content of this item; where that was erased, nothing contradicts it."""
+        return self.salt is None or parts_hash(self.salt, parts) == self.content_hash
+
+
+_KNOWN = (
+    "SELECT i.external_id, i.id, i.origin, i.content_hash, c.salt, i.output_hash, i.audit_seq FROM item i"
+    " JOIN item_content c ON c.item_id = i.id WHERE i.workflow_id = :workflow AND i.source_id = :source"
+    " AND i.external_id "
+)
+KNOWN = {
+    "sqlite": sa.text(_KNOWN + "IN (SELECT value FROM json_each(:names))"),
+    "postgresql": sa.text(_KNOWN + "= ANY(:names)"),
+}
+
+
+def known(session: Session, door: Door, names: Sequence[str]) -> dict[str, Known]:
+    """Return the items of this door that are there already, by external id."""
+    connection = session.connection()
+    dialect: Literal["sqlite", "postgresql"] = connection.dialect.name  # type: ignore[assignment]
+    listed: Any = orjson.dumps(list(names)).decode() if dialect == "sqlite" else list(names)
+    bound = {"workflow": door.workflow.id, "source": door.source_id, "names": listed}
+    return {row[0]: Known(*row[1:]) for row in connection.execute(KNOWN[dialect], bound)}
+
+
+def store(session: Session, door: Door, batch: Sequence[Prepared]) -> list[Stored]:
+    """Hold each submission of a batch that is not there yet; returns what became of each, in order.
+
+    The same external id with the same content is the same item; with other content it is a conflict.
+    """
+    there = known(session, door, [one.external_id for one in batch])
+    fresh: dict[str, Prepared] = {}
+    outcomes = []
+    for one in batch:
+        before = there.get(one.external_id)
+        twin = fresh.get(one.external_id)
+        if before is not None:
+            same = before.says_the_same(one.parts) and before.origin == door.origin
+            outcomes.append(Stored(Outcome.DUPLICATE if same else Outcome.CONFLICT, before.item_id))
+        elif twin is not None:
+            outcomes.append(Stored(Outcome.DUPLICATE if twin.parts == one.parts else Outcome.CONFLICT, twin.item_id))
+        else:
+            fresh[one.external_id] = one
+            outcomes.append(Stored(Outcome.STORED, one.item_id))
+    new = list(fresh.values())
+    insert_rows(session, "item", ITEM_COLUMNS, [(*one.item, None, 1) for one in new])
+    insert_rows(session, "item_content", CONTENT_COLUMNS, [one.content for one in new])
+    record_first(session, [one.event for one in new])
+    return outcomes
+
+
+def content_name(parts: list[str | None], count: int) -> str:
+    """Return a name for a row that brings none: the hash of its content, and how often that came before in the file."""
+    return f"{hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]}-{count}"

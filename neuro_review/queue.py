@@ -1,0 +1,271 @@
+"""Who reviews what next, and for how long it is theirs.
+
+An item stays `held` while it is leased: the lease is three columns on its row, so one that ran out needs no sweeper,
+and `lease_n` fences: a verdict must name the lease it was given under. Order: overdue and due first, then the audit
+panel, then priority and age in one number, so that nothing starves.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from db.clock import DAY, HOUR, MINUTE, SECOND, now
+from db.tables import PassOver, Role
+from neuro_review import lifecycle
+from neuro_review.access import Actor
+from neuro_review.audit import Action
+from neuro_review.errors import LeaseLostError
+from neuro_review.lifecycle import State, Verb
+
+LEASE_LASTS = 120 * SECOND
+WINDOW = 10
+DUE_SOON = HOUR
+SKIP_LASTS = DAY
+PASSES_TO_ESCALATE = 3
+# One step of priority is worth an hour of waiting: urgent goes first, and nothing waits for ever.
+PRIORITY_STEP = HOUR
+FIRST_PRIORITY = 9
+
+
+def queue_at(created_at: int, priority: int) -> int:
+    """Return the place in the queue: earlier first."""
+    return created_at + (FIRST_PRIORITY - priority) * PRIORITY_STEP
+
+
+@dataclass(frozen=True)
+class Lease:
+    """An item in a reviewer's hands."""
+
+    item_id: str
+    lease_n: int
+    until: int
+    why: str
+
+
+# 'held' and the other words are literals, never parameters: a generic plan could not use the partial indexes.
+_FREE = (
+    "lease_until < :now AND (assigned_to IS NULL OR assigned_to = :me)"
+    " AND (team_id IS NULL OR team_id IN (SELECT m.team_id FROM team_member m WHERE m.person_id = :me))"
+    " AND NOT EXISTS (SELECT 1 FROM item_pass p WHERE p.item_id = item.id AND p.person_id = :me AND p.kind = 'skip'"
+    " AND p.at > :skipped_since)"
+)
+_COLUMNS = "id, due_at, queue_band, queue_at, created_at, priority, assigned_to, lease_by"
+DUE = (
+    f"SELECT {_COLUMNS} FROM item WHERE status = 'held' AND due_at IS NOT NULL AND escalated_at IS NULL"
+    f" AND workflow_id = :workflow AND due_at < :due_before AND {_FREE} ORDER BY due_at LIMIT :most"
+)
+NEXT = (
+    f"SELECT {_COLUMNS} FROM item WHERE status = 'held' AND escalated_at IS NULL AND workflow_id = :workflow"
+    f" AND {_FREE} ORDER BY queue_band, queue_at, id LIMIT :most"
+)
+_SKIP_LOCKED = " FOR UPDATE OF item SKIP LOCKED"
+CANDIDATES = {
+    "sqlite": (sa.text(DUE), sa.text(NEXT)),
+    "postgresql": (sa.text(DUE + _SKIP_LOCKED), sa.text(NEXT + _SKIP_LOCKED)),
+}
+TAKE = sa.text(
+    "UPDATE item SET lease_by = :me, lease_until = :until, lease_n = lease_n + 1"
+    " WHERE id = :id AND status = 'held' AND lease_until < :now RETURNING lease_n"
+)
+
+
+def claim(session: Session, by: Actor, workflow_ids: Sequence[int], *, most: int = WINDOW) -> list[Lease]:
+    """Give a reviewer the next items of these workflows, at most `most`; an empty list when nothing waits.
+
+    Raises:
+        NotAllowedError: not a reviewer of one of them.
+    """
+    for workflow_id in workflow_ids:
+        by.require(Role.REVIEWER, workflow_id)
+    at = now()
+    rows = _candidates(session, by, workflow_ids, at, most)
+    leases = []
+    for row in rows:
+        if row.lease_by is not None and _lost(session, row.id, row.lease_by, at):
+            continue
+        taken = session.connection().execute(
+            TAKE, {"me": by.person_id, "until": at + LEASE_LASTS, "id": row.id, "now": at}
+        ).first()  # fmt: skip
+        if taken is not None:
+            leases.append(Lease(row.id, taken.lease_n, at + LEASE_LASTS, _why(row, at, by)))
+        if len(leases) == most:
+            break
+    return leases
+
+
+def _candidates(session: Session, by: Actor, workflow_ids: Iterable[int], at: int, most: int) -> list[Any]:
+    connection = session.connection()
+    due, following = CANDIDATES[connection.dialect.name]
+    rows: dict[str, Any] = {}
+    for workflow_id in workflow_ids:
+        bound = {
+            "workflow": workflow_id, "me": by.person_id, "now": at, "most": most,
+            "skipped_since": at - SKIP_LASTS, "due_before": at + DUE_SOON,
+        }  # fmt: skip
+        for query in (due, following):
+            rows.update((row.id, row) for row in connection.execute(query, bound))
+    late = 1 << 62
+
+    def order(row: Any) -> tuple[int, int, int, str]:
+        due_first = row.due_at if row.due_at is not None and row.due_at < at + DUE_SOON else late
+        return (due_first, row.queue_band, row.queue_at, row.id)
+
+    return sorted(rows.values(), key=order)
+
+
+def _why(row: Any, at: int, by: Actor) -> str:
+    """Say why this item comes now; never its risk, and not whether it is an audit."""
+    if row.due_at is not None and row.due_at < at + DUE_SOON:
+        return "due"
+    if row.assigned_to is not None and row.assigned_to == by.person_id:
+        return "assigned to you"
+    if at - row.created_at > 10 * MINUTE and row.queue_band:
+        return "waiting longest"
+    return "next in line"
+
+
+OWN = sa.text("SELECT lease_n, lease_until FROM item WHERE id = :id AND status = 'held' AND lease_by = :me")
+RENEW = sa.text(
+    "UPDATE item SET lease_until = :until WHERE id = :id AND status = 'held' AND lease_by = :me AND lease_n = :n"
+    " AND lease_until >= :now"
+)
+GIVE_BACK = sa.text(
+    "UPDATE item SET lease_by = NULL, lease_until = 0"
+    " WHERE id = :id AND status = 'held' AND lease_by = :me AND lease_n = :n"
+)
+
+
+def renew(session: Session, by: Actor, leases: Iterable[tuple[str, int]]) -> list[str]:
+    """Keep leases (item id, lease number) for another while; returns the ids of those still held by this person."""
+    at = now()
+    kept = []
+    for item_id, lease_n in leases:
+        bound = {"until": at + LEASE_LASTS, "id": item_id, "me": by.person_id, "n": lease_n, "now": at}
+        if session.connection().execute(RENEW, bound).rowcount == 1:
+            kept.append(item_id)
+    return kept
+
+
+def give_back(session: Session, by: Actor, leases: Iterable[tuple[str, int]]) -> None:
+    """Put leased items (item id, lease number) back into the queue; what is no longer held by this person is left."""
+    for item_id, lease_n in leases:
+        session.connection().execute(GIVE_BACK, {"id": item_id, "me": by.person_id, "n": lease_n})
+
+
+def skip(session: Session, item_id: str, by: Actor, lease_n: int) -> bool:
+    """Let an item go without a verdict: not offered to this person for a day. Returns whether it was escalated by it.
+
+    Raises:
+        LeaseLostError: the lease has ended.
+        ConflictError: the item has been decided.
+    """
+    item = lifecycle.lock(session, item_id)
+    lifecycle.allow(item, Verb.SKIP)
+    own(item, by, lease_n)
+    give_back(session, by, [(item_id, lease_n)])
+    return _pass_over(session, item_id, by.person_id, PassOver.SKIP, now())
+
+
+def escalate(session: Session, item_id: str, by: Actor, reason: str = "") -> None:
+    """Put an item into its owner's list; it stays held and its deadline runs on.
+
+    Raises:
+        ConflictError: the item has been decided.
+    """
+    item = lifecycle.lock(session, item_id)
+    by.require(Role.REVIEWER, item.workflow_id)
+    lifecycle.allow(item, Verb.ESCALATE)
+    _escalate(session, item, by.audit_name, reason)
+
+
+def assign(
+    session: Session, item_id: str, by: Actor, *, person_id: int | None = None, team_id: int | None = None
+) -> None:
+    """Reserve an item for a person or a group, or for nobody.
+
+    Raises:
+        NotAllowedError: not an owner of the workflow.
+        ConflictError: the item has been decided.
+    """
+    item = lifecycle.lock(session, item_id)
+    by.require(Role.OWNER, item.workflow_id)
+    lifecycle.allow(item, Verb.ASSIGN)
+    facts = {"person": person_id, "team": team_id}
+    columns = "assigned_to = :person, team_id = :team"
+    lifecycle.note(session, item, by.audit_name, Action.ITEM_ASSIGNED, facts, columns, person=person_id, team=team_id)
+
+
+def own(item: State, by: Actor, lease_n: int) -> None:
+    """Let only the person pass in whose hands the item is, under this very lease.
+
+    Raises:
+        LeaseLostError: the lease has ended, or somebody else has the item.
+    """
+    if item.lease_by != by.person_id or item.lease_n != lease_n:
+        raise LeaseLostError("Somebody else has this item now. What you typed is kept; go on with the next one.")
+    if item.lease_until < now():
+        raise LeaseLostError("Your time with this item ran out. What you typed is kept; it may come back to you.")
+
+
+def _escalate(session: Session, item: State, actor: str, reason: str) -> None:
+    lifecycle.note(
+        session, item, actor, Action.ITEM_ESCALATED, {"reason": reason},
+        "escalated_at = :at, lease_by = NULL, lease_until = 0", at=now(),
+    )  # fmt: skip
+
+
+PASS = sa.text(
+    "INSERT INTO item_pass (item_id, person_id, kind, at) VALUES (:item, :person, :kind, :at)"
+    " ON CONFLICT (item_id, person_id, kind) DO UPDATE SET at = excluded.at"
+)
+PASSES = sa.text("SELECT count(DISTINCT person_id) FROM item_pass WHERE item_id = :item AND kind = :kind")
+
+
+def _lost(session: Session, item_id: str, person_id: int, at: int) -> bool:
+    """Note that a person let a lease run out; tell whether the item was escalated by it."""
+    return _pass_over(session, item_id, person_id, PassOver.LOST, at)
+
+
+def _pass_over(session: Session, item_id: str, person_id: int | None, kind: PassOver, at: int) -> bool:
+    connection = session.connection()
+    connection.execute(PASS, {"item": item_id, "person": person_id, "kind": kind, "at": at})
+    if connection.execute(PASSES, {"item": item_id, "kind": kind}).scalar_one() < PASSES_TO_ESCALATE:
+        return False
+    why = "skipped" if kind is PassOver.SKIP else "let go"
+    _escalate(session, lifecycle.lock(session, item_id), "policy", f"{why} by {PASSES_TO_ESCALATE} people")
+    return True
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits in a workflow."""
+
+    held: int
+    due: int
+    escalated: int
+    oldest_at: int | None
+
+
+# Each part is answered from a partial index alone; counted in one go it would read every row that waits.
+COUNTS = sa.text(
+    "SELECT (SELECT count(*) FROM item WHERE status = 'held' AND escalated_at IS NULL AND workflow_id = :workflow)"
+    " AS free, (SELECT count(*) FROM item WHERE status = 'held' AND due_at IS NOT NULL AND workflow_id = :workflow"
+    " AND due_at < :due_before) AS due, (SELECT count(*) FROM item WHERE status = 'held' AND escalated_at IS NOT NULL"
+    " AND workflow_id = :workflow) AS escalated"
+)
+OLDEST = sa.text(
+    "SELECT created_at FROM item WHERE status = 'held' AND escalated_at IS NULL AND workflow_id = :workflow"
+    " AND queue_band = :band ORDER BY queue_at LIMIT 1"
+)
+
+
+def waiting(session: Session, workflow_id: int) -> Waiting:
+    """Return how much waits in a workflow, how much of it is due within the hour, and since when the oldest waits."""
+    connection = session.connection()
+    row = connection.execute(COUNTS, {"workflow": workflow_id, "due_before": now() + DUE_SOON}).one()
+    first = [connection.execute(OLDEST, {"workflow": workflow_id, "band": band}).scalar() for band in (0, 1)]
+    waits_since = min((at for at in first if at is not None), default=None)
+    return Waiting(row.free + row.escalated, row.due, row.escalated, waits_since)

