@@ -35,8 +35,8 @@ if get_script_run_ctx(suppress_warning=True) is None:
         lifespan=lifespan(door, address),
     )
 else:
-    from db.tables import Role
     from neuro_review import ui
+    from neuro_review.words import Role
 
     # Each page, its name in the menu, and the role without which it is not in the menu; the page asks again itself.
     PAGES = (
@@ -57,6 +57,7 @@ else:
     # Streamlit serves its default page at / only, and would not know /review; so the default is one that goes there.
     start = st.Page(first_page, title="Neuro Review", default=True, visibility="hidden")
     page = st.navigation([start, *menu])
+    ui.style()
     with st.sidebar:
         ui.sign_out_form(visitor.name)
     page.run()

@@ -8,6 +8,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
+import sqlalchemy as sa
 from sqlmodel import Session
 
 ROWS_A_STATEMENT = 50
@@ -20,16 +22,27 @@ def insert_rows(session: Session, table: str, columns: str, rows: Sequence[tuple
         return
     connection = session.connection()
     if connection.dialect.name == "postgresql":
-        raw: Any = connection.connection.driver_connection
-        with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns.split())}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
+        _copy(connection, f"COPY {table} ({', '.join(columns.split())}) FROM STDIN", rows)
         return
     step = min(ROWS_A_STATEMENT, MOST_VARIABLES // len(columns.split()))
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
         values = tuple(value for row in part for value in row)
         connection.exec_driver_sql(_values_sql(table, columns, len(part)), values)
+
+
+def _copy(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    raw: Any = connection.connection.driver_connection
+    try:
+        with raw.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        # COPY goes past SQLAlchemy; what it raises must be the same as everywhere.
+        raise sa.exc.DBAPIError.instance(
+            statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=raw.closed,
+            dialect=connection.dialect,
+        ) from error  # fmt: skip
 
 
 @functools.lru_cache(maxsize=512)

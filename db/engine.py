@@ -10,6 +10,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlmodel import Session
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / ".neuro_review"
+PATIENCE = 15  # seconds; as busy_timeout
 OLDEST_SQLITE = (3, 39, 0)  # IS DISTINCT FROM, RETURNING and partial indexes as the guards need them
 
 PRAGMAS = (
@@ -100,7 +102,7 @@ class Database:
             try:
                 self._file_lock.acquire(poll_interval=0.001)
             except (PermissionError, OSError) as error:
-                raise DatabaseUnusableError(_cannot_write(self.path.parent)) from error
+                raise DatabaseUnusableError(cannot_write(self.path.parent)) from error
             try:
                 yield
             finally:
@@ -154,12 +156,13 @@ def _check_sqlite(url: URL) -> None:
         if not folder.exists():
             folder.mkdir(parents=True, mode=0o700)
     except OSError as error:
-        raise DatabaseUnusableError(_cannot_write(folder)) from error
+        raise DatabaseUnusableError(cannot_write(folder)) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise DatabaseUnusableError(_cannot_write(folder))
+        raise DatabaseUnusableError(cannot_write(folder))
 
 
-def _cannot_write(folder: Path) -> str:
+def cannot_write(folder: Path) -> str:
+    """Return the sentence for a folder that may not be written."""
     return (
         f"The folder {folder} cannot be written. "
         "Give this user the right to write there, or name another database in NEURO_REVIEW_DATABASE_URL."
@@ -186,7 +189,21 @@ def _make_engine(url: URL) -> sa.Engine:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions by itself: we say how
     for pragma in PRAGMAS:
-        connection.execute("PRAGMA " + pragma)
+        _patiently(connection, "PRAGMA " + pragma)
+
+
+def _patiently(connection: sqlite3.Connection, statement: str) -> None:
+    """Run a statement that SQLite refuses at once where it should wait: of many first connections one makes it WAL."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

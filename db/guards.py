@@ -69,8 +69,9 @@ def _numbered(table: str, number: str, what: str) -> list[Guard]:
     """Return the guards of a table that is read in its order: a chosen number could slip in behind its readers."""
     return [
         Guard(
-            table, "INSERT", "in_order", f"NEW.{number} <= (SELECT max(o.{number}) FROM {table} o)",
-            f"{what} comes after those before it.", only_if=f"NEW.{number} <> -1", only_on="sqlite",
+            table, "INSERT", "in_order",
+            f"NEW.xid <> 0 OR (NEW.{number} <> -1 AND NEW.{number} <= (SELECT max(o.{number}) FROM {table} o))",
+            f"{what} comes after those before it.", only_on="sqlite",
         ),
         Guard(
             table, "INSERT", "in_order", "NEW.xid <> pg_current_xact_id()::text::bigint",
@@ -237,7 +238,8 @@ GUARDS: list[Guard] = [
     Guard(
         "decision", "INSERT", "grounds",
         "NEW.releases IS DISTINCT FROM (NEW.status IN ('approved', 'corrected')) OR (NEW.text_hash = '') = NEW.releases"
-        " OR NOT CASE NEW.by"
+        " OR NEW.final_at < NEW.decided_at"
+        ' OR NOT CASE NEW."by"'  # a bare "by" is a word of PL/pgSQL's own
         " WHEN 'human' THEN EXISTS (SELECT 1 FROM review v JOIN item i ON i.id = v.item_id WHERE v.id = NEW.review_id"
         "  AND v.item_id = NEW.item_id AND v.verdict = NEW.verdict AND v.text_hash = NEW.text_hash AND"
         "  NEW.actor = 'person:' || v.person_id AND"
@@ -284,7 +286,7 @@ GUARDS: list[Guard] = [
     Guard(
         "recall", "INSERT", "released",
         "NOT EXISTS (SELECT 1 FROM release r WHERE r.id = NEW.release_id AND r.item_id = NEW.item_id AND"
-        " r.at <= NEW.at) OR NOT EXISTS (SELECT 1 FROM person p WHERE p.id = NEW.person_id) OR"
+        " r.at <= NEW.at) OR NEW.reason = '' OR NOT EXISTS (SELECT 1 FROM person p WHERE p.id = NEW.person_id) OR"
         " (NEW.review_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM review v WHERE v.id = NEW.review_id AND"
         " v.item_id = NEW.item_id AND v.person_id = NEW.person_id))",
         "Only what was released can be recalled, by a person.", locks="NEW.item_id",
@@ -301,7 +303,8 @@ GUARDS: list[Guard] = [
     *_numbered("outbox", "seq", "A message"),
     Guard(
         "outbox", "INSERT", "says_what_is_so",
-        "NOT EXISTS (SELECT 1 FROM item i JOIN decision d ON d.id = i.decision_id WHERE i.id = NEW.item_id AND"
+        "NEW.delivered_at IS NOT NULL OR NEW.dead_at IS NOT NULL OR"
+        " NOT EXISTS (SELECT 1 FROM item i JOIN decision d ON d.id = i.decision_id WHERE i.id = NEW.item_id AND"
         " i.origin = 'gate' AND i.source_id = NEW.source_id AND i.workflow_id = NEW.workflow_id AND"
         " d.id = NEW.decision_id AND d.final_at <= NEW.created_at AND"
         f" {NOT_RETRACTED} AND CASE NEW.event"

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 
 from db import guards
-from db.engine import Database, DatabaseUnusableError, explained
+from db.engine import Database, DatabaseUnusableError, cannot_write, explained
 
 # Counts up with each change of the schema that older code must not write to; then OLDEST_CODE follows it.
 CODE_VERSION = 1
@@ -23,6 +23,9 @@ OLDEST_CODE = 1
 ADVISORY_LOCK = 0x4E524556
 PATIENCE = 120  # seconds
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+
+
+FOREIGN = "This database holds tables of another program. Name an empty one in NEURO_REVIEW_DATABASE_URL."
 
 
 def migrate(database: Database) -> bool:
@@ -55,17 +58,16 @@ def _current(connection: sa.Connection) -> str | None:
 def _refuse_if_newer(connection: sa.Connection) -> None:
     tables = set(sa.inspect(connection).get_table_names())
     if tables and "alembic_version" not in tables:
-        raise DatabaseUnusableError(
-            "This database holds tables of another program. Name an empty one in NEURO_REVIEW_DATABASE_URL."
-        )
-    if "schema_info" not in tables:
-        return
-    oldest = connection.execute(sa.text("SELECT oldest_code FROM schema_info")).scalar_one()
-    if oldest > CODE_VERSION:
-        raise DatabaseUnusableError(
-            f"A newer Neuro Review has claimed this database (it needs version {oldest} of the store, this code has"
-            f" {CODE_VERSION}). Update this installation; nothing was changed."
-        )
+        raise DatabaseUnusableError(FOREIGN)
+    if "schema_info" in tables:
+        oldest = connection.execute(sa.text("SELECT max(oldest_code) FROM schema_info")).scalar_one() or 0
+        if oldest > CODE_VERSION:
+            raise DatabaseUnusableError(
+                f"A newer Neuro Review has claimed this database (it needs version {oldest} of the store, this code"
+                f" has {CODE_VERSION}). Update this installation; nothing was changed."
+            )
+    elif tables - {"alembic_version"}:
+        raise DatabaseUnusableError(FOREIGN)
     known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
     current = _current(connection)
     if current is not None and current not in known:
@@ -82,6 +84,8 @@ def _migrate_sqlite(database: Database) -> bool:
         raise DatabaseUnusableError(
             "Another process is still migrating the database. Try again in a minute."
         ) from error
+    except OSError as error:
+        raise DatabaseUnusableError(cannot_write(database.path.parent)) from error
     try:
         with database.engine.execution_options(sqlite_begin="IMMEDIATE").connect() as connection:
             # Rebuilding a table would trip over its own foreign keys; they are checked as a whole before the commit.

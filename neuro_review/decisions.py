@@ -64,10 +64,11 @@ def decide(session: Session, item_id: str, by: Actor, lease_n: int, opinion: Opi
         InvalidError: the correction is empty, or a rejection has no reason.
         NotAllowedError: not a reviewer of the workflow.
     """
+    item = lifecycle.lock(session, item_id)
+    # Behind the lock, so that of two equal clicks at once the second sees what the first stored.
     repeated = _same_click(session, item_id, by, opinion)
     if repeated is not None:
         return repeated
-    item = lifecycle.lock(session, item_id)
     by.require(Role.REVIEWER, item.workflow_id)
     lifecycle.allow(item, VERB[opinion.verdict])
     queue.own(item, by, lease_n)
@@ -176,6 +177,7 @@ def undo(session: Session, item_id: str, by: Actor) -> int:
         ConflictError: it has left, or somebody else decided it.
     """
     item = lifecycle.lock(session, item_id)
+    by.require(Role.REVIEWER, item.workflow_id)
     lifecycle.allow(item, Verb.UNDO)
     decided = session.connection().execute(
         sa.text("SELECT actor, final_at FROM decision WHERE id = :id"), {"id": item.decision_id}
@@ -209,7 +211,8 @@ def recall(session: Session, item_id: str, by: Actor, *, reason: str, opinion: O
     ).one()  # fmt: skip
     in_time = (
         decision.actor == by.audit_name and item.released_at is not None and at - item.released_at <= RECALL_WITHIN
-    )
+        and by.may(Role.REVIEWER, item.workflow_id)
+    )  # fmt: skip
     if by.person_id is None or not (in_time or by.may(Role.OWNER, item.workflow_id)):
         raise NotAllowedError("Only who decided it (within 24 hours) or an owner can recall it.")
     if not reason.strip():

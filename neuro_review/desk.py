@@ -20,6 +20,8 @@ from neuro_review.queue import Lease, Waiting
 # A key counts only when its item has been on screen this long: an earlier one was meant for the item before.
 DWELL = SECOND // 5
 IDLE = 5 * MINUTE
+# What is being typed reaches the server only when the field is left, so longer silence is no sign of absence there.
+IDLE_WHILE_TYPING = 30 * MINUTE
 
 
 @dataclass
@@ -50,7 +52,11 @@ class Desk:
 
     def idle(self) -> bool:
         """Tell whether nothing was done for so long that the items should go back."""
-        return now() - self.touched_at > IDLE
+        return now() - self.touched_at > (IDLE_WHILE_TYPING if self.correcting else IDLE)
+
+    def correct(self, on: bool) -> None:
+        """Begin to correct the output, or let it be."""
+        self.correcting, self.touched_at = on, now()
 
     def toggle(self, reason: str) -> None:
         """Choose a reason, or choose it no longer."""
@@ -165,6 +171,13 @@ def decide(session: Session, desk: Desk, by: Actor, lease: Lease, verdict: Verdi
     return decided
 
 
+def keep(session: Session, desk: Desk, by: Actor, lease: Lease, text: str) -> None:
+    """Keep what was typed as a correction of the item on the desk, whatever becomes of its lease."""
+    if desk.current is not None and desk.current.item_id == lease.item_id:
+        desk.touched_at = now()
+        decisions.save_draft(session, lease.item_id, by, text)
+
+
 def skip(session: Session, desk: Desk, by: Actor, lease: Lease) -> None:
     """Let the item go without a verdict, and lay the next one on the desk."""
     queue.skip(session, lease.item_id, by, lease.lease_n)
@@ -221,11 +234,14 @@ def _turns(prompt: str | None, is_chat: bool) -> list[Turn]:
     return turns
 
 
-TODAY = sa.text("SELECT count(*) FROM review WHERE person_id = :me AND created_at >= :since")
+TODAY = sa.text(
+    "SELECT count(*) FROM review v WHERE v.person_id = :me AND v.created_at >= :since AND NOT EXISTS"
+    " (SELECT 1 FROM decision d JOIN retraction x ON x.decision_id = d.id WHERE d.review_id = v.id)"
+)
 
 
 def today(session: Session, by: Actor) -> int:
-    """Return how many verdicts this person gave since midnight, UTC."""
+    """Return how many verdicts this person gave since midnight, UTC; what was undone is none."""
     bound = {"me": by.person_id, "since": now() // DAY * DAY}
     return int(session.connection().execute(TODAY, bound).scalar_one())
 

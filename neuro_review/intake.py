@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -126,9 +126,8 @@ ITEM_COLUMNS = (
 CONTENT_COLUMNS = "item_id salt prompt prompt_is_chat output context metadata"
 
 
-@dataclass(slots=True)
-class Prepared:
-    """A submission, ready to be stored."""
+class Prepared(NamedTuple):
+    """A submission, ready to be stored; a plain tuple, because an import sends it from process to process."""
 
     item_id: str
     external_id: str

@@ -74,9 +74,9 @@ def _close(session: Session, item_id: str, verb: Verb, grounds: Grounds) -> None
 
 
 RELEASED = sa.text(
-    "SELECT r.id, r.text_hash, d.status, c.salt, c.output, t.text FROM release r"
+    "SELECT r.id, r.text_hash, d.status, c.salt, c.output, t.text, k.at AS recalled_at FROM release r"
     " JOIN decision d ON d.id = r.decision_id JOIN item_content c ON c.item_id = r.item_id"
-    " LEFT JOIN review_content t ON t.review_id = d.review_id"
+    " LEFT JOIN review_content t ON t.review_id = d.review_id LEFT JOIN recall k ON k.release_id = r.id"
     " WHERE r.item_id = :id"
 )
 
@@ -86,13 +86,15 @@ def released_text(session: Session, item_id: str) -> str:
 
     Raises:
         NotFoundError: the item has not been released.
-        ConflictError: the text is not the one that was reviewed, or was erased; it is not handed out.
+        ConflictError: it was recalled, or erased, or is not the text that was reviewed; it is not handed out.
     """
     row = session.connection().execute(RELEASED, {"id": item_id}).first()
     if row is None:
         raise NotFoundError("Nothing was released for this item.")
+    if row.recalled_at is not None:
+        raise ConflictError("This release was recalled; its text is not to be sent.")
     text: str | None = row.text if row.status == Status.CORRECTED else row.output
-    if text is None:
+    if text is None or row.salt is None:
         raise ConflictError("The text of this release was erased.")
     if text_hash(row.salt, text) != row.text_hash:
         raise ConflictError("The stored text is not the one that was reviewed. It is not sent. Run verify-audit.")

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     """Set it behind HTTPS: the session cookie then never travels unencrypted."""
     metrics_token: str | None = Field(default=None, repr=False, min_length=16)
     """Who scrapes metrics sends it as a bearer token; without it there are no metrics."""
+    demo: bool = False
+    """Set by the command `demo` alone: a link may then sign in."""
     worker: bool = True
     """Whether the app starts the background work itself; off where `worker` runs apart."""
 

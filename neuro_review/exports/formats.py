@@ -1,17 +1,22 @@
-"""The writers: pages in, bytes out, in JSONL, CSV or Parquet."""
+"""The formats: a page in, bytes out, in JSONL, CSV or Parquet.
+
+Encoding a page is a plain function, so that another process can do it; the writer joins what was encoded to a file.
+"""
 
 import functools
+import io
 from collections.abc import Callable
 from enum import StrEnum
 from itertools import repeat
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import orjson
 import pyarrow as pa
+import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from db.clock import DAY, SECOND, iso
-from neuro_review.exports.cells import quoted
+from neuro_review.exports.cells import escaped
 from neuro_review.exports.columns import COLUMNS, NAMES, Kind
 from neuro_review.exports.rows import Page
 
@@ -27,80 +32,119 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-class Writer(Protocol):
-    """What writes pages in one format."""
+class Sink(Protocol):
+    """Where bytes go."""
 
-    def write(self, page: Page) -> None:
-        """Write a page."""
-
-    def close(self) -> None:
-        """Write what belongs at the end; the file itself stays open."""
+    def write(self, data: bytes) -> int:
+        """Write all of it and return its length."""
 
 
-class JsonLines:
-    """One JSON object a line: lists and objects are what they are, times are ISO 8601 in UTC."""
+ARROW = {
+    Kind.LIST: pa.list_(pa.string()),
+    Kind.INTEGER: pa.int64(),
+    Kind.NUMBER: pa.float64(),
+    Kind.FLAG: pa.bool_(),
+    Kind.TIME: pa.timestamp("us", tz="UTC"),
+}
+SCHEMA = pa.schema([pa.field(column.name, ARROW.get(column.kind, pa.string())) for column in COLUMNS])
+TEXTS = frozenset({Kind.NAME, Kind.TEXT, Kind.PROMPT, Kind.JSON, Kind.LIST})
+CSV_OPTIONS = arrow_csv.WriteOptions(include_header=False, eol="\r\n", quoting_style="needed")
 
-    def __init__(self, out: BinaryIO) -> None:
+
+def encode(form: Format, page: Page) -> bytes:
+    """Return a page as the writer of this format takes it."""
+    return ENCODERS[form](page)
+
+
+def _jsonl(page: Page) -> bytes:
+    """Lists and objects are what they are, times are ISO 8601 in UTC, every name is there on every line."""
+    cells = [JSON_CELLS.get(column.kind, _same)(page.columns[column.name]) for column in COLUMNS]
+    where = NAMES.index("prompt")
+    asked = zip(cells[where], page.columns["prompt_is_chat"], strict=True)
+    cells[where] = [_stored_json(prompt) if is_chat else prompt for prompt, is_chat in asked]
+    rows = map(dict, map(zip, repeat(NAMES), zip(*cells, strict=True)))
+    return b"".join([orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows])
+
+
+def _csv(page: Page) -> bytes:
+    """Every text in quotes and safe to open in a spreadsheet; lists and objects are their JSON."""
+    arrays = []
+    for column in COLUMNS:
+        values = page.columns[column.name]
+        if column.kind is Kind.TIME:
+            arrays.append(pa.array(list(map(time_text, values)), pa.string()))
+        elif column.kind in TEXTS:
+            arrays.append(escaped(pa.array(values, pa.string())))
+        else:
+            arrays.append(pa.array(values, ARROW.get(column.kind, pa.string())))
+    out = io.BytesIO()
+    arrow_csv.write_csv(pa.RecordBatch.from_arrays(arrays, list(NAMES)), out, CSV_OPTIONS)
+    return out.getvalue()
+
+
+def _arrow(page: Page) -> bytes:
+    """Typed columns, as Arrow carries them from one process to another."""
+    arrays = []
+    for column, field in zip(COLUMNS, SCHEMA, strict=True):
+        values = page.columns[column.name]
+        arrays.append(pa.array(list(map(_parsed, values)) if column.kind is Kind.LIST else values, field.type))
+    batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+    return bytes(batch.serialize())
+
+
+ENCODERS: dict[Format, Callable[[Page], bytes]] = {
+    Format.JSONL: _jsonl,
+    Format.CSV: _csv,
+    Format.PARQUET: _arrow,
+}
+
+
+class Lines:
+    """Joins encoded pages of lines to a file."""
+
+    def __init__(self, out: Sink, header: bytes = b"") -> None:
         self.out = out
+        if header:
+            out.write(header)
 
-    def write(self, page: Page) -> None:
+    def add(self, encoded: bytes) -> None:
         """Write a page."""
-        columns = [JSON_CELLS.get(column.kind, list)(page.columns[column.name]) for column in COLUMNS]
-        where = NAMES.index("prompt")
-        asked = zip(columns[where], page.columns["prompt_is_chat"], strict=True)
-        columns[where] = [_fragment(prompt) if is_chat else prompt for prompt, is_chat in asked]
-        rows = map(dict, map(zip, repeat(NAMES), zip(*columns, strict=True)))
-        self.out.write(b"".join([orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows]))
+        self.out.write(encoded)
 
     def close(self) -> None:
         """Write nothing more."""
 
-
-class Csv:
-    """A header and one record a row, safe to open in a spreadsheet."""
-
-    def __init__(self, out: BinaryIO) -> None:
-        self.out = out
-        out.write((",".join(NAMES) + "\r\n").encode())
-
-    def write(self, page: Page) -> None:
-        """Write a page."""
-        columns = [CSV_CELLS[column.kind](page.columns[column.name]) for column in COLUMNS]
-        lines = map(",".join, zip(*columns, strict=True))
-        self.out.write(("\r\n".join(lines) + "\r\n").encode())
-
-    def close(self) -> None:
+    def abandon(self) -> None:
         """Write nothing more."""
 
 
 class Parquet:
-    """Typed columns, compressed with zstd, in groups of rows that bound the memory of writer and reader."""
+    """Joins encoded pages to row groups, compressed with zstd: large enough to read fast, small enough for memory."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: Sink) -> None:
+        repeated = [column.name for column in COLUMNS if column.kind in (Kind.NAME, Kind.LIST)]
+        # The least and the greatest of a long text help no reader, and cost a copy of it.
+        compared = [c.name for c in COLUMNS if c.kind in (Kind.NAME, Kind.INTEGER, Kind.NUMBER, Kind.FLAG, Kind.TIME)]
         self.waiting: list[pa.RecordBatch] = []
-        kinds = (Kind.NAME, Kind.LIST)
-        repeated = [column.name for column in COLUMNS if column.kind in kinds]
         self.writer = pq.ParquetWriter(
-            out, SCHEMA, compression="zstd", use_dictionary=repeated, write_statistics=NAMED_OR_NUMBER
+            out, SCHEMA, compression="zstd", use_dictionary=repeated, write_statistics=compared
         )
 
-    def write(self, page: Page) -> None:
-        """Write a page."""
-        arrays = []
-        for column, field in zip(COLUMNS, SCHEMA, strict=True):
-            values = page.columns[column.name]
-            if column.kind is Kind.LIST:
-                values = list(map(_parsed, values))
-            arrays.append(pa.array(values, field.type))
-        self.waiting.append(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA))
+    def add(self, encoded: bytes) -> None:
+        """Write a page, or keep it until a row group is full."""
+        self.waiting.append(pa.ipc.read_record_batch(pa.py_buffer(encoded), SCHEMA))
         rows = sum(batch.num_rows for batch in self.waiting)
         if rows >= ROW_GROUP_ROWS or sum(batch.nbytes for batch in self.waiting) >= ROW_GROUP_BYTES:
             self._flush()
 
     def close(self) -> None:
-        """Write the last group of rows and the footer."""
+        """Write the last row group and the footer."""
         self._flush()
         self.writer.close()
+
+    def abandon(self) -> None:
+        """Write nothing more, not even when it is collected: the file is given up."""
+        self.waiting, self.writer.is_open = [], False
 
     def _flush(self) -> None:
         if self.waiting:
@@ -108,11 +152,14 @@ class Parquet:
             self.waiting = []
 
 
-WRITERS: dict[Format, Callable[[BinaryIO], Writer]] = {
-    Format.JSONL: JsonLines,
-    Format.CSV: Csv,
-    Format.PARQUET: Parquet,
-}
+Writer = Lines | Parquet
+
+
+def writer(form: Format, out: Sink) -> Writer:
+    """Return what writes a file in this format."""
+    if form is Format.PARQUET:
+        return Parquet(out)
+    return Lines(out, (",".join(NAMES) + "\r\n").encode() if form is Format.CSV else b"")
 
 
 @functools.lru_cache(maxsize=4_096)
@@ -126,7 +173,7 @@ def _clock(second: int) -> str:
 
 
 def time_text(at: int | None) -> str | None:
-    """Return an instant as `db.clock.iso` does, at a third of the cost: the days and the seconds repeat."""
+    """Return an instant as `db.clock.iso` does, at a third of the cost: days and seconds repeat."""
     if at is None:
         return None
     day, rest = divmod(at, DAY)
@@ -139,52 +186,23 @@ def _parsed(text: str) -> Any:
     return orjson.loads(text)
 
 
-def _fragment(text: str | None) -> Any:
+def _stored_json(text: str | None) -> Any:
     """Return stored JSON to be put into a line as it is; a line break in it would end the line."""
     if text is None:
         return None
     return orjson.Fragment(text) if "\n" not in text and "\r" not in text else orjson.loads(text)
 
 
-def _each(convert: Callable[[Any], Any]) -> Callable[[list[Any]], list[Any]]:
-    return lambda values: list(map(convert, values))
+def _same(values: list[Any]) -> list[Any]:
+    return values
 
 
-JSON_CELLS = {Kind.TIME: _each(time_text), Kind.LIST: _each(_fragment), Kind.JSON: _each(_fragment)}
-
-_quoted_name = functools.lru_cache(maxsize=4_096)(quoted)
-_number = {None: ""}
+def _times(values: list[Any]) -> list[Any]:
+    return list(map(time_text, values))
 
 
-def _plain(value: Any) -> str:
-    return "" if value is None else repr(value)
+def _json(values: list[Any]) -> list[Any]:
+    return list(map(_stored_json, values))
 
 
-CSV_CELLS = {
-    Kind.ID: _each(str),
-    Kind.NAME: _each(_quoted_name),
-    Kind.TEXT: _each(quoted),
-    Kind.PROMPT: _each(quoted),
-    Kind.JSON: _each(quoted),
-    Kind.LIST: _each(_quoted_name),
-    Kind.INTEGER: _each(_plain),
-    Kind.NUMBER: _each(_plain),
-    Kind.FLAG: _each({None: "", False: "false", True: "true"}.get),
-    Kind.TIME: _each(lambda at: time_text(at) or ""),
-}
-
-ARROW = {
-    Kind.ID: pa.string(),
-    Kind.NAME: pa.string(),
-    Kind.TEXT: pa.string(),
-    Kind.PROMPT: pa.string(),
-    Kind.JSON: pa.string(),
-    Kind.LIST: pa.list_(pa.string()),
-    Kind.INTEGER: pa.int64(),
-    Kind.NUMBER: pa.float64(),
-    Kind.FLAG: pa.bool_(),
-    Kind.TIME: pa.timestamp("us", tz="UTC"),
-}
-SCHEMA = pa.schema([pa.field(column.name, ARROW[column.kind]) for column in COLUMNS])
-# The least and the greatest of a long text help no reader, and cost a copy of it.
-NAMED_OR_NUMBER = [c.name for c in COLUMNS if c.kind in (Kind.NAME, Kind.INTEGER, Kind.NUMBER, Kind.TIME, Kind.FLAG)]
+JSON_CELLS = {Kind.TIME: _times, Kind.LIST: _json, Kind.JSON: _json}

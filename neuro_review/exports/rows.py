@@ -4,24 +4,16 @@ Each page is a short transaction of its own, so that an export of any length hol
 checkpoint, and starts after the last id of the page before (keyset), so that the last page costs what the first does.
 """
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.engine import Database, explained
 from db.tables import Id, Label, Purpose, Verdict
-from neuro_review.workflows import Workflow
 
-T = TypeVar("T")
-
-FIRST_PAGE = 200
-LARGEST_PAGE = 2_000
-SMALLEST_PAGE = 8
-PAGE_BYTES = 8 << 20  # pages of long texts get shorter, so that memory does not grow with them
 START, END = "0" * 32, "f" * 32
 
 
@@ -39,13 +31,22 @@ class Filter:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What one export asks of the database, the same for every page of it."""
+
+    workflow_id: int
+    workflow: str
+    choice: Filter
+    as_of: int
+    """What was written or left grace after this instant belongs to the next export."""
+
+
+@dataclass(frozen=True)
 class Page:
     """Some rows of an export, column by column: times in microseconds, JSON as text."""
 
     columns: dict[str, list[Any]]
     rows: int
-    scanned: int
-    """How many reviews were looked at, those included that do not belong."""
 
 
 # Where each column comes from; what is missing here is computed from the others.
@@ -116,50 +117,42 @@ def count(database: Database, workflow_id: int) -> int:
         return int(session.connection().execute(REST, {"workflow": workflow_id, "after": START}).scalar_one())
 
 
-def pages(database: Database, workflow: Workflow, choice: Filter, as_of: int) -> Iterator[Page]:
-    """Give the reviews of a workflow that had left grace at an instant, page by page.
+def page_end(database: Database, workflow_id: int, after: str, step: int) -> tuple[str, int]:
+    """Return the last id of the next page of at most `step` reviews, and how many it spans.
 
     Raises:
         DatabaseUnusableError: the database is away or damaged.
     """
-    query = sa.text(page_query(choice, database.engine.dialect.name))
-    chosen = {name: value for name in WHERE if (value := getattr(choice, name)) is not None}
-    bound = {"workflow": workflow.id, "as_of": as_of, **chosen}
-    after, step = START, FIRST_PAGE
-    while after != END:
-        with explained(), database.reading() as session:
-            if not database.is_sqlite:
-                session.connection().exec_driver_sql(BY_INDEX)
-            upto, scanned = _page_end(session, workflow.id, after, step)
-            raw = session.connection().execute(query, {**bound, "after": after, "upto": upto}).all()
-            page = _page(raw, workflow.name, scanned)
-            _mark_labels(session, page, as_of)
-        yield page
-        after, step = upto, _next_step(page, step)
-
-
-def ahead(coming: Iterator[T]) -> Iterator[T]:
-    """Read the next page while the caller works on this one: the server of a database has a core of its own."""
-    with ThreadPoolExecutor(1, "export") as reader:
-        awaited = reader.submit(next, coming, None)
-        while (page := awaited.result()) is not None:
-            awaited = reader.submit(next, coming, None)
-            yield page
-
-
-def _page_end(session: Session, workflow_id: int, after: str, step: int) -> tuple[str, int]:
-    """Return the last id of a page and how many reviews it spans."""
     bound = {"workflow": workflow_id, "after": after}
-    last = session.connection().execute(LAST_OF_PAGE, {**bound, "others": step - 1}).scalar()
-    if last is not None:
-        return str(last), step
-    return END, int(session.connection().execute(REST, bound).scalar_one())
+    with explained(), database.reading() as session:
+        last = session.connection().execute(LAST_OF_PAGE, {**bound, "others": step - 1}).scalar()
+        if last is not None:
+            return str(last), step
+        return END, int(session.connection().execute(REST, bound).scalar_one())
 
 
-def _page(raw: Iterable[Any], workflow: str, scanned: int) -> Page:
-    columns: dict[str, list[Any]] = dict(zip(FROM, map(list, zip(*raw, strict=True)), strict=False))
-    if not columns:
-        return Page({}, 0, scanned)
+def read(database: Database, question: Question, after: str, upto: str) -> Page:
+    """Return the reviews after one id and up to another that had left grace when the export began.
+
+    Raises:
+        DatabaseUnusableError: the database is away or damaged.
+    """
+    query = sa.text(page_query(question.choice, database.engine.dialect.name))
+    bound = {"workflow": question.workflow_id, "as_of": question.as_of, "after": after, "upto": upto}
+    chosen = {name: value for name in WHERE if (value := getattr(question.choice, name)) is not None}
+    with explained(), database.reading() as session:
+        connection = session.connection()
+        if not database.is_sqlite:
+            connection.exec_driver_sql(BY_INDEX)
+        page = _page(connection.execute(query, {**bound, **chosen}).all(), question.workflow)
+        _mark_labels(session, page, question.as_of)
+    return page
+
+
+def _page(raw: Sequence[Any], workflow: str) -> Page:
+    if not raw:
+        return Page({}, 0)
+    columns: dict[str, list[Any]] = dict(zip(FROM, map(list, zip(*raw, strict=True)), strict=True))
     rows = len(columns["review_id"])
     for name in ("prompt_is_chat", "panel"):  # SQLite has no booleans
         columns[name] = list(map({0: False, 1: True}.get, columns[name]))
@@ -171,17 +164,7 @@ def _page(raw: Iterable[Any], workflow: str, scanned: int) -> Page:
         output if verdict == Verdict.APPROVE else correction if verdict == Verdict.CORRECT else None
         for verdict, output, correction in texts
     ]
-    return Page(columns, rows, scanned)
-
-
-def _next_step(page: Page, step: int) -> int:
-    """Return how many reviews the next page takes, from how long the texts of this one are."""
-    if not page.rows:
-        return LARGEST_PAGE
-    texts = ("prompt", "output", "correction", "context", "metadata")
-    length = sum(len(text) for name in texts for text in page.columns[name] if text is not None)
-    fitting = page.rows * PAGE_BYTES // max(length, 1)
-    return max(SMALLEST_PAGE, min(LARGEST_PAGE, fitting, 4 * step))
+    return Page(columns, rows)
 
 
 def _mark_labels(session: Session, page: Page, as_of: int) -> None:
@@ -212,7 +195,8 @@ def _label_givers(votes: Iterable[Any]) -> set[str]:
             continue
         settles = purpose == Purpose.ADJUDICATION
         decides = purpose in (Purpose.GATE, Purpose.GOLD, Purpose.CANDIDATE)
-        place = (not settles, not decides, -at if settles else at, review)
+        turn = -1 if settles else 1
+        place = (not settles, not decides, turn * at, turn * int(review, 16))
         if item not in best or place < best[item][0]:
             best[item] = (place, review)
     return {review for _, review in best.values()}

@@ -7,19 +7,37 @@ borders are looked for; each element is then read like a line of JSON lines, by 
 
 import re
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, NamedTuple
 
 CHUNK = 1 << 18
+# Nothing here backtracks (`*+`), so that a text full of escapes costs no memory.
+STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 # A whole string, a bracket, a comma; or a quote whose string goes on beyond what has been read.
-TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]|"', re.DOTALL)
+TOKEN = re.compile(STRING + rb'|[\[\]{},]|"', re.DOTALL)
+
+
+def _nested(depth: int) -> bytes:
+    inner = rb'[^"\[\]{}]++|' + STRING + (b"|" + _nested(depth - 1) if depth else b"")
+    return rb"[\[{](?:" + inner + rb")*+[\]}]"
+
+
+# An element that is not nested deeply and is here to its end: found in one step, ten times as fast as token by token.
+WHOLE = re.compile(rb"\s*+(" + _nested(4) + rb")\s*+,", re.DOTALL)
 OPEN, CLOSE = b"[{", b"]}"
 
 
-def elements(file: IO[bytes], limit: int) -> Iterator[tuple[bytes, bool]]:
-    """Yield each element of the array at which the file stands, and whether it was over the limit and cut short.
+class Element(NamedTuple):
+    """One element, as it stands in the file."""
 
-    What follows the array, and what is left of one that breaks off, comes as a last element, which no one can read.
-    """
+    raw: bytes
+    over: bool = False
+    """It is over the limit and cut short."""
+    after: bool = False
+    """It is none: it stands behind the end of the array."""
+
+
+def elements(file: IO[bytes], limit: int) -> Iterator[Element]:
+    """Yield each element of the array at which the file stands; what is left of one that breaks off is the last."""
     scan = _Scan(file, limit)
     scan.skip_to_first()
     yield from scan
@@ -41,14 +59,18 @@ class _Scan:
             pass
         self.start = self.at = self.data.index(b"[") + 1
 
-    def __iter__(self) -> Iterator[tuple[bytes, bool]]:
+    def __iter__(self) -> Iterator[Element]:
         while True:
+            if self.at == self.start and self.cut is None and (whole := WHOLE.match(self.data, self.at)):
+                self.start = self.at = whole.end()
+                yield Element(whole[1], len(whole[1]) > self.limit)
+                continue
             found = TOKEN.search(self.data, self.at)
             if found is None or found[0] == b'"':
                 self.at = found.start() if found else len(self.data)
                 if self._more():
                     continue
-                if (rest := self._take(len(self.data)))[0]:
+                if (rest := self._take(len(self.data))).raw:
                     yield rest
                 return
             self.at = found.end()
@@ -58,18 +80,18 @@ class _Scan:
             elif sign in CLOSE:
                 self.depth -= 1
                 if self.depth < 0:
-                    if (last := self._take(found.start()))[0]:
+                    if (last := self._take(found.start())).raw:
                         yield last
                     yield from self._after()
                     return
             elif sign == b"," and self.depth == 0:
                 yield self._take(found.start())
 
-    def _take(self, end: int) -> tuple[bytes, bool]:
+    def _take(self, end: int) -> Element:
         raw = self.cut if self.cut is not None else self.data[self.start : end].strip()
         over = self.cut is not None or len(raw) > self.limit
         self.cut, self.start = None, self.at
-        return raw, over
+        return Element(raw, over)
 
     def _more(self) -> bool:
         """Read on, and forget what is done with: elements given out, and the middle of one over the limit."""
@@ -89,9 +111,9 @@ class _Scan:
         self.start = 0
         return True
 
-    def _after(self) -> Iterator[tuple[bytes, bool]]:
+    def _after(self) -> Iterator[Element]:
         rest = self.data[self.at :].strip()
         while not rest and (more := self.file.read(CHUNK)):
             rest = more.strip()
         if rest:
-            yield rest[: self.limit], False
+            yield Element(rest[: self.limit], after=True)

@@ -62,13 +62,14 @@ def _why(raw: bytes, error: Exception) -> str:
     if raw.startswith(BOM):
         return "A byte order mark stands before the row. Remove it."
     said = getattr(error, "msg", None) or str(error)
+    place = min(getattr(error, "pos", 0), len(raw.rstrip())) + 1
     if "depth" in said or "ecursion" in said:
         return "The row is nested too deeply. Flatten it."
     if "surrogate" in said:
-        return f"Character {getattr(error, 'pos', 0) + 1} is half of a surrogate pair, which is no character."
+        return f"Character {place} is half of a surrogate pair, which is no character."
     if "infinity" in said or NO_NUMBER.search(raw):
         return "NaN, Infinity and numbers beyond a float are no JSON. Leave out what is not known."
-    return f"This is no valid JSON: {said} (character {getattr(error, 'pos', 0) + 1})."
+    return f"This is no valid JSON: {said} (character {place})."
 
 
 class _LossError(ValueError):

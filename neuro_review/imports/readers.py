@@ -24,6 +24,7 @@ from neuro_review.settings import settings
 
 STDIN = "-"
 BUFFER = 1 << 20
+AFTER = "After the end of the array there is more. Check how the file was written."
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 NOT_DATA = {
     b"\x1f\x8b": "is compressed. Unpack it first.",
@@ -184,9 +185,9 @@ def _json_lines(file: IO[bytes], limit: int) -> Iterator[Row | BadRow]:
 
 
 def _array_rows(file: IO[bytes], limit: int) -> Iterator[Row | BadRow]:
-    for number, (raw, over) in enumerate(elements(file, limit), 1):
-        if over:
-            yield BadRow(number, shown(raw), too_large(limit))
+    for number, (raw, over, after) in enumerate(elements(file, limit), 1):
+        if over or after:
+            yield BadRow(number, shown(raw), AFTER if after else too_large(limit))
             continue
         row = parse(number, raw)
         # Written over several lines it cannot stand in a line of the file of rejected rows.

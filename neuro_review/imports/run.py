@@ -3,8 +3,9 @@
 It can be stopped anywhere and run again: what is there already is found by its name and counted as a duplicate.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from neuro_review import history, intake, workflows
 from neuro_review.access import Actor
 from neuro_review.errors import InvalidError
 from neuro_review.imports.batches import Batch, Doors, Ready, Rejected, as_line, batches
+from neuro_review.imports.beside import batches_beside, pays
 from neuro_review.imports.fields import Fields
 from neuro_review.imports.readers import STDIN, reading
 from neuro_review.imports.rejects import Rejects
@@ -96,15 +98,31 @@ def import_file(
     """
     tally = Tally() if tally is None else tally
     doors = functools.cache(lambda: open_doors(database, workflow, by))
-    with reading(file) as opened, Rejects(None if str(file) == STDIN else Path(file), rejected) as rejects:
-        shape = Shape(fields or Fields(), model, opened.cells)
-        for batch in batches(opened, shape, doors):
+    source = None if str(file) == STDIN else Path(file)
+    with (
+        Rejects(source, rejected) as rejects,
+        _opened(source, fields or Fields(), model, doors) as (total, found),
+    ):
+        for batch in found:
             store_batch(database, doors, batch, rejects, tally)
-            progress(Progress(batch.done, opened.total, batch.ignored))
+            progress(Progress(batch.done, total, batch.ignored))
         rejects.clear()
     if tally.read == tally.unreadable:
-        raise InvalidError(f"Not one row of {opened.name} could be read. Nothing was imported.")
+        raise InvalidError(f"Not one row of {source or 'standard input'} could be read. Nothing was imported.")
     return tally
+
+
+@contextlib.contextmanager
+def _opened(
+    source: Path | None, fields: Fields, model: str | None, doors: Callable[[], Doors]
+) -> Iterator[tuple[int | None, Iterator[Batch]]]:
+    """Open a file here, or beside where that pays, and give its size and its batches."""
+    if source and pays(source):
+        with contextlib.closing(batches_beside(source, fields, model, doors)) as found:
+            yield source.stat().st_size, found
+    else:
+        with reading(source or STDIN) as opened:
+            yield opened.total, batches(opened, Shape(fields, model, opened.cells), doors)
 
 
 def open_doors(database: Database, workflow: str, by: Actor) -> Doors:

@@ -11,13 +11,12 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from db.clock import HOUR, SECOND
 from db.engine import DatabaseUnusableError
 from neuro_review import sessions
 from neuro_review.errors import ConflictError, InvalidError, NeuroReviewError, NotSignedInError, TooLargeError
 from neuro_review.settings import settings
-from neuro_review.web import forms, set_up
-from neuro_review.web.answers import notice, refusal
+from neuro_review.web import demo, forms, set_up
+from neuro_review.web.answers import notice, refusal, signed_in
 from neuro_review.web.door import Door
 from neuro_review.web.headers import COOKIE, SESSION_HEADER, safe_next
 
@@ -46,6 +45,7 @@ def routes(door: Door) -> list[BaseRoute]:
                 Route("/setup", pages.set_up, methods=["POST"]),
                 Route("/sign-in", pages.show_sign_in),
                 Route("/sign-in", pages.sign_in, methods=["POST"]),
+                Route("/demo", partial(demo.sign_in_by_link, door)),
                 Route("/sign-out", _show_sign_out),
                 Route("/sign-out", pages.sign_out, methods=["POST"]),
             ],
@@ -90,7 +90,7 @@ class Pages:
             return notice(409, "Set up already", str(error))
         except (NeuroReviewError, DatabaseUnusableError) as error:
             return _not_stored(error, form)
-        return _signed_in(token, FIRST_PAGE)
+        return signed_in(token, FIRST_PAGE)
 
     async def show_sign_in(self, request: Request) -> Response:
         """Show the sign-in form; whoever is signed in goes on."""
@@ -119,7 +119,7 @@ class Pages:
             self.door.throttle.give_back(limits)
             return HTMLResponse(form(error=str(error)), status_code=503)
         self.door.throttle.give_back(limits)
-        return _signed_in(token, wanted)
+        return signed_in(token, wanted)
 
     async def sign_out(self, request: Request) -> Response:
         """End the session of this browser."""
@@ -139,15 +139,6 @@ class Pages:
         return await self.door.writing(
             lambda session: sessions.sign_in(session, credentials, new_hash=new_hash, instead_of=instead_of)
         )
-
-
-def _signed_in(token: str, wanted: str) -> Response:
-    answer = RedirectResponse(wanted, status_code=303)
-    lasts = int(settings().session_hours * HOUR / SECOND)
-    answer.set_cookie(
-        COOKIE, token, max_age=lasts, path="/", secure=settings().cookie_secure, httponly=True, samesite="lax"
-    )
-    return answer
 
 
 def _not_stored(error: Exception, form: Callable[..., str]) -> Response:

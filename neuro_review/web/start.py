@@ -43,9 +43,15 @@ def lifespan(door: Door, address: Callable[[], str]) -> Callable[[Any], Abstract
 
 
 def quiet_logs() -> None:
-    """Keep uvicorn from writing a line for each request: its lines carry query strings."""
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    """Keep uvicorn from writing a line for each request and websocket: its lines carry query strings."""
+    for name in ("uvicorn.access", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        # Not the level: Streamlit sets that anew after this.
+        logger.filters = [drop for drop in logger.filters if drop is not _matters] + [_matters]
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
 
 
 def _open(door: Door) -> None:

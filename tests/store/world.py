@@ -24,6 +24,9 @@ REFUSALS = (sa.exc.IntegrityError, sqlite3.IntegrityError)
 class Door:
     """A connection that can do what SQL can, in one transaction that is always rolled back."""
 
+    names: dict[str, Any]
+    kind: str
+
     def __init__(self, run: Callable[[str], Any], postgres: bool) -> None:
         self.run = run
         self.postgres = postgres
@@ -227,7 +230,7 @@ class World:
         self.names["left"] = now()
         for name in ("sent", "recalled", "wiped"):
             row = connection.execute(
-                sa.text("SELECT r.id, o.seq, r.at FROM release r JOIN outbox o ON o.release_id = r.id WHERE r.item_id = :id"),
+                sa.text("SELECT r.id, o.seq, r.at FROM release r JOIN outbox o ON o.release_id = r.id WHERE r.item_id = :id"),  # noqa: E501
                 {"id": self.names[name]},
             ).first()  # fmt: skip
             assert row is not None

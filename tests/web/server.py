@@ -39,6 +39,7 @@ class Server:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("NEURO_", "STREAMLIT_"))}
         clean |= {
             "HOME": str(folder / "home"),
+            "DISPLAY": ":99",  # on a machine without a screen Streamlit is headless by itself
             "NEURO_REVIEW_FOLDER": str(folder / "house"),
             "NEURO_REVIEW_DATABASE_URL": f"sqlite:///{folder / 'nr.db'}",
             "NEURO_REVIEW_WORKER": "false",

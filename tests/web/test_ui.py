@@ -90,6 +90,7 @@ ACTING = """
 
     def press():
         with ui.act() as session:
+            session.connection()
             st.session_state.did = ui.person().name
             raise errors.ConflictError("The item [has](http://x) moved on.")
 
@@ -183,3 +184,9 @@ def test_the_app_shows_the_menu_to_a_person_and_nothing_to_a_stranger(db: Databa
         app.run()
         assert says in " ".join(words(app)).replace("\\", "")
         assert not app.sidebar.text
+
+
+def test_plain_text_keeps_the_space_around_it(ada_session: str) -> None:
+    app = run("from neuro_review import ui\nui.plain('  indented\\n')\nui.plain('as it is')", ada_session)
+
+    assert [element.value for element in app.text] == [f"{ui.JOINER}  indented\n{ui.JOINER}", "as it is"]

@@ -1,0 +1,101 @@
+"""`export`: the labels of a workflow, to a file or into a pipe."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from db.clock import parse_iso
+from db.tables import Verdict
+from neuro_review.cli.base import open_database, operator, print_json, told
+from neuro_review.errors import UnavailableError
+from neuro_review.exports.formats import Format
+from neuro_review.exports.rows import Filter
+from neuro_review.exports.run import Progress, Written, stream, write
+
+STDOUT = "-"
+
+
+class Instant(click.ParamType[int]):
+    """A date, or a date and time, as microseconds."""
+
+    name = "ISO"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the instant, or say how one is written."""
+        try:
+            return parse_iso(str(value))
+        except ValueError:
+            self.fail(f"“{value}” is not a date. Write it like 2026-03-31 or 2026-03-31T12:00:00Z.", param, ctx)
+
+
+@click.command("export")
+@click.option("--workflow", required=True, metavar="W", help="The workflow whose reviews are written.")
+@click.option("--format", "form", required=True, type=click.Choice([str(one) for one in Format]), help="The format.")
+@click.option("--out", required=True, metavar="FILE", help="Where to; - is the standard output (not for Parquet).")
+@click.option("--since", type=Instant(), help="Only items submitted at or after this time (UTC).")
+@click.option("--until", type=Instant(), help="Only items submitted before this time (UTC).")
+@click.option("--model", metavar="M", help="Only outputs of this model.")
+@click.option("--verdict", type=click.Choice([str(one) for one in Verdict]), help="Only reviews with this verdict.")
+@click.option("--reviewer", metavar="R", help="Only reviews of this reviewer (the e-mail address, or the file's name).")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@told
+def export_command(
+    workflow: str, form: str, out: str, since: int | None, until: int | None, model: str | None, verdict: str | None,
+    reviewer: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Write the reviews of a workflow to FILE, one a row, and FILE.manifest.json that says what it holds."""
+    if out == STDOUT and form == Format.PARQUET:
+        raise click.UsageError("Parquet cannot be written to the standard output. Name a file, or choose jsonl or csv.")
+    if out == STDOUT and as_json:
+        raise click.UsageError("The standard output takes the rows or the JSON, not both. Name a file for the rows.")
+    choice = Filter(since, until, model, Verdict(verdict) if verdict else None, reviewer)
+    database = open_database()
+    with _progress() as progress:
+        if out == STDOUT:
+            done = _to_stdout(database, workflow, Format(form), choice, progress)
+        else:
+            done = write(database, operator(), workflow, Format(form), Path(out), choice=choice, progress=progress)
+    if as_json:
+        print_json(
+            {"rows": done.rows, "file": str(done.file), "manifest": str(done.manifest), "format": str(done.format)}
+        )
+    else:
+        click.echo(_sentence(workflow, done), err=out == STDOUT)
+
+
+def _to_stdout(database: Any, workflow: str, form: Format, choice: Filter, progress: Progress | None) -> Written:
+    to = sys.stdout.buffer
+    try:
+        return stream(database, operator(), workflow, form, to, choice=choice, progress=progress)
+    except UnavailableError as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            # Python flushes the output once more when it ends, and would complain where nobody reads.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), to.fileno())
+        raise
+
+
+def _sentence(workflow: str, done: Written) -> str:
+    where = f" to {done.file}, and what it holds to {done.manifest}" if done.file else ""
+    if not done.rows:
+        return f"Nothing to export: no review of “{workflow}” is asked for that has left grace. Wrote no row{where}."
+    return f"Wrote {done.rows:,} {'review' if done.rows == 1 else 'reviews'} of “{workflow}”{where}."
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """Give a progress bar on a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=1, label="Exporting", file=sys.stderr) as bar:
+
+        def show(looked_at: int, total: int) -> None:
+            bar.length = total
+            bar.update(looked_at - bar.pos)
+
+        yield show

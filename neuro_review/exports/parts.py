@@ -1,0 +1,174 @@
+"""The parts of an export, in order: pages read and encoded here, or for a large workflow by helper processes.
+
+Why processes: reading and encoding a row is Python's work and keeps the interpreter busy (measured: about 22 µs, of
+which threads can share nothing). Two helpers double the speed, and the server that an export is asked of stays free.
+A helper ends when its input does, so that none outlives the process that started it.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+import orjson
+
+from db.engine import Database
+from neuro_review.errors import UnavailableError
+from neuro_review.exports.formats import Format, encode
+from neuro_review.exports.rows import END, START, Page, Question, page_end, read
+
+FIRST_PAGE = 200
+LARGEST_PAGE = 2_000
+PAGE_BYTES = 8 << 20  # pages of long texts get shorter, so that memory does not grow with them
+MANY = 50_000  # reviews; below, a helper costs more to start than it saves
+MOST_HELPERS = 4
+ASKED_AHEAD = 2
+STOPPED = "A helper process of the export stopped before it was done. Try again."
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Part:
+    """An encoded page, and what is in it."""
+
+    data: bytes
+    rows: int
+    verdicts: dict[str, int]
+    models: dict[str, int]
+
+
+def make(database: Database, question: Question, form: Format, after: str, upto: str) -> Part:
+    """Return the reviews after one id and up to another, encoded."""
+    page = read(database, question, after, upto)
+    if not page.rows:
+        return Part(b"", 0, {}, {})
+    return Part(encode(form, page), page.rows, _counted(page, "verdict"), _counted(page, "model"))
+
+
+def _counted(page: Page, column: str) -> dict[str, int]:
+    return dict(Counter(page.columns[column]))
+
+
+class Cutter:
+    """Cuts a workflow into pages: each as many reviews as fit, judging by the pages seen so far."""
+
+    def __init__(self, database: Database, workflow_id: int) -> None:
+        self.database = database
+        self.workflow_id = workflow_id
+        self.step = FIRST_PAGE
+
+    def __iter__(self) -> Iterator[tuple[str, str, int]]:
+        after = START
+        while after != END:
+            upto, scanned = page_end(self.database, self.workflow_id, after, self.step)
+            yield after, upto, scanned
+            after = upto
+
+    def learn(self, part: Part) -> None:
+        """Note how long the rows of a page are."""
+        fitting = part.rows * PAGE_BYTES // len(part.data) if part.data else LARGEST_PAGE
+        self.step = max(1, min(LARGEST_PAGE, fitting, 4 * self.step))
+
+
+def helpers_for(reviews: int) -> int:
+    """Return how many helpers an export of so many reviews is worth: none, or one a processor."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(processors, MOST_HELPERS) if reviews >= MANY and processors > 1 else 0
+
+
+def parts(database: Database, question: Question, form: Format, helpers: int) -> Iterator[tuple[Part, int]]:
+    """Give the encoded pages in order, each with how many reviews it looked at.
+
+    Raises:
+        DatabaseUnusableError: the database is away or damaged.
+        UnavailableError: a helper failed.
+    """
+    cutter = Cutter(database, question.workflow_id)
+    found = _apart(cutter, question, form, helpers) if helpers else _here(cutter, question, form)
+    for part, scanned in found:
+        cutter.learn(part)
+        yield part, scanned
+
+
+def _here(cutter: Cutter, question: Question, form: Format) -> Iterator[tuple[Part, int]]:
+    for after, upto, scanned in cutter:
+        yield make(cutter.database, question, form, after, upto), scanned
+
+
+def _apart(cutter: Cutter, question: Question, form: Format, helpers: int) -> Iterator[tuple[Part, int]]:
+    with contextlib.ExitStack() as stack:
+        lanes = deque(stack.enter_context(Helper(cutter.database, question, form)) for _ in range(helpers))
+        asked: deque[tuple[Helper, int]] = deque()
+        for after, upto, scanned in cutter:
+            lanes[0].ask(after, upto)
+            asked.append((lanes[0], scanned))
+            lanes.rotate(-1)
+            if len(asked) == ASKED_AHEAD * helpers:
+                helper, looked_at = asked.popleft()
+                yield helper.answer(), looked_at
+        for helper, looked_at in asked:
+            yield helper.answer(), looked_at
+
+
+class Helper:
+    """A process that reads and encodes pages: asked by lines, answering with a line and bytes."""
+
+    def __init__(self, database: Database, question: Question, form: Format) -> None:
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        url = database.url.render_as_string(hide_password=False)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "neuro_review.exports.helper"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # The address may hold a password: the environment is read by its owner alone, a command line by everybody.
+            env={**os.environ, "NEURO_REVIEW_DATABASE_URL": url, "PYTHONPATH": path},
+        )
+        self.said, self.heard = self.process.stdin, self.process.stdout
+        self._say(orjson.dumps({"question": asdict(question), "format": form}))
+
+    def ask(self, after: str, upto: str) -> None:
+        """Ask for the page after one id and up to another."""
+        self._say(f"{after} {upto}".encode())
+
+    def answer(self) -> Part:
+        """Return the page that was asked for the longest ago.
+
+        Raises:
+            UnavailableError: the helper failed.
+        """
+        line = self.heard.readline() if self.heard else b""
+        if not line:
+            raise UnavailableError(STOPPED)
+        facts = orjson.loads(line)
+        if "failed" in facts:
+            raise UnavailableError(facts["failed"])
+        length = facts.pop("bytes")
+        data = self.heard.read(length) if self.heard else b""
+        if len(data) < length:
+            raise UnavailableError(STOPPED)
+        return Part(data=data, **facts)
+
+    def _say(self, line: bytes) -> None:
+        if self.said is None:
+            return
+        with contextlib.suppress(BrokenPipeError):  # its end shows in the answer
+            self.said.write(line + b"\n")
+            self.said.flush()
+
+    def __enter__(self) -> "Helper":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.kill()  # it only reads; what it was asked in vain need not be finished
+        for pipe in (self.said, self.heard):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        self.process.wait()

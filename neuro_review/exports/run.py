@@ -1,0 +1,270 @@
+"""An export from the question to the file: whole or not at all, with a manifest beside it and an event in the log.
+
+The file is written under another name and takes its own when all of it is on the disk. The event comes before that:
+a file that nobody logged must not exist, while an event whose file then failed to appear misleads nobody for long.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from db.clock import iso, now
+from db.engine import Database
+from db.tables import Role
+from neuro_review import __version__, workflows
+from neuro_review.access import Actor
+from neuro_review.audit import Action, record
+from neuro_review.errors import InvalidError, NotAllowedError, UnavailableError
+from neuro_review.exports.cells import HOW_TO_READ
+from neuro_review.exports.columns import A_ROW, COLUMNS
+from neuro_review.exports.formats import Format, Writer, writer
+from neuro_review.exports.parts import helpers_for, parts
+from neuro_review.exports.rows import Filter, Question, count
+
+Progress = Callable[[int, int], None]
+"""Called with how many reviews were looked at, and how many there are."""
+EVERYTHING = Filter()
+
+
+@dataclass
+class Written:
+    """What an export holds, and where it lies."""
+
+    format: Format
+    file: Path | None = None
+    manifest: Path | None = None
+    sha256: str = ""
+    bytes: int = 0
+    rows: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
+
+
+def write(
+    database: Database, by: Actor, workflow: str, form: Format, out: Path, *, choice: Filter = EVERYTHING,
+    progress: Progress | None = None,
+) -> Written:  # fmt: skip
+    """Write the reviews of a workflow to a file, with a manifest beside it, replacing what was there.
+
+    Raises:
+        NotFoundError: there is no such workflow.
+        NotAllowedError: this person may not export it.
+        InvalidError: the file cannot be written there.
+        UnavailableError: the disk is full, or failed; what was there before is still there.
+        DatabaseUnusableError: the database is away or damaged.
+    """
+    question = _ask(database, by, workflow, choice)
+    _check_place(out)
+    manifest = out.with_name(out.name + ".manifest.json")
+    _check_place(manifest)
+    done = Written(form, out, manifest)
+    with _unfinished(out) as data, _unfinished(manifest) as facts:
+        _copy(database, question, data, done, progress)
+        facts.write(orjson.dumps(_manifest(by, question, done), option=orjson.OPT_INDENT_2) + b"\n")
+        for one in (data, facts):
+            one.keep()
+        _log(database, by, question, done, complete=True)
+        data.publish()
+        facts.publish()
+    return done
+
+
+def stream(
+    database: Database, by: Actor, workflow: str, form: Format, to: BinaryIO, *, choice: Filter = EVERYTHING,
+    progress: Progress | None = None,
+) -> Written:  # fmt: skip
+    """Write the reviews of a workflow to an open stream; what had left when it broke off is logged as well.
+
+    Raises:
+        NotFoundError: there is no such workflow.
+        NotAllowedError: this person may not export it.
+        UnavailableError: the stream was closed, or its disk is full.
+        DatabaseUnusableError: the database is away or damaged.
+    """
+    question = _ask(database, by, workflow, choice)
+    done, complete = Written(form), False
+    try:
+        _copy(database, question, Out(to, Path("the output")), done, progress)
+        complete = True
+    finally:
+        _log(database, by, question, done, complete=complete)
+    return done
+
+
+def _ask(database: Database, by: Actor, workflow: str, choice: Filter) -> Question:
+    with database.reading() as session:
+        found = workflows.by_name(session, workflow)
+    if not by.may(Role.EXPORT, found.id):
+        raise NotAllowedError(f"You may not export the workflow “{found.name}”. Ask an admin for the role export.")
+    return Question(found.id, found.name, choice, now())
+
+
+class Out:
+    """A file or stream that counts and hashes what it takes, and fails with a sentence."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.file = file
+        self.path = path
+        self.hash = hashlib.sha256()
+        self.length = 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        """Write all of it and return its length.
+
+        Raises:
+            UnavailableError: the disk is full or failed, or the reader of a pipe went away.
+        """
+        with _explained(self.path):
+            self.file.write(data)
+        self.hash.update(data)
+        self.length += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Hand on what waits."""
+        with _explained(self.path):
+            self.file.flush()
+
+    def tell(self) -> int:
+        """Return how much was written."""
+        return self.length
+
+    def close(self) -> None:
+        """Leave the file open for who opened it."""
+
+
+class Unfinished(Out):
+    """A file under a name of its own until it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+        with _explained(path):
+            super().__init__(self.temporary.open("xb"), path)
+
+    def keep(self) -> None:
+        """Bring what was written to the disk."""
+        with _explained(self.path):
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+
+    def publish(self) -> None:
+        """Give the file its name."""
+        with _explained(self.path):
+            self.temporary.replace(self.path)
+
+    def discard(self) -> None:
+        """Remove what was not published."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+        self.temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _unfinished(path: Path) -> Iterator[Unfinished]:
+    file = Unfinished(path)
+    try:
+        yield file
+    finally:
+        file.discard()
+
+
+def _copy(database: Database, question: Question, out: Out, done: Written, progress: Progress | None) -> None:
+    total = count(database, question.workflow_id)
+    looked_at = 0
+    with _writing(done.format, out) as file:
+        for part, scanned in parts(database, question, done.format, helpers_for(total)):
+            if part.rows:
+                file.add(part.data)
+            done.rows += part.rows
+            done.verdicts.update(part.verdicts)
+            done.models.update(part.models)
+            looked_at += scanned
+            if progress:
+                progress(looked_at, max(total, looked_at))
+    out.flush()
+    done.sha256, done.bytes = out.hash.hexdigest(), out.length
+
+
+@contextlib.contextmanager
+def _writing(form: Format, out: Out) -> Iterator[Writer]:
+    file = writer(form, out)
+    try:
+        yield file
+        file.close()
+    except BaseException:
+        file.abandon()
+        raise
+
+
+def _check_place(path: Path) -> None:
+    if path.is_dir():
+        raise InvalidError(f"{path} is a folder. Name a file in it.", "out")
+    if path.exists() and not path.is_file():
+        raise InvalidError(f"{path} is not a plain file and is not replaced. Name another, or - for the output.", "out")
+    if not path.parent.is_dir():
+        raise InvalidError(f"There is no folder {path.parent}. Make it, or name a file in another one.", "out")
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise UnavailableError("Who read the output stopped before its end. The export is not whole.") from error
+    except PermissionError as error:
+        raise InvalidError(
+            f"The folder {path.parent} cannot be written. Give this user the right, or name another.", "out"
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            said = f"The disk is full; {path} was not written. Free some space, or name a file on another disk."
+        else:
+            said = f"{path} was not written: {os.strerror(error.errno or 0)}. Check the disk, or name another file."
+        raise UnavailableError(said) from error
+
+
+def asked_for(choice: Filter) -> dict[str, Any]:
+    """Return a filter as the manifest and the log show it: only what was asked, times in ISO 8601."""
+    times = ("since", "until")
+    return {name: iso(v) if name in times else v for name, v in asdict(choice).items() if v is not None}
+
+
+def _manifest(by: Actor, question: Question, done: Written) -> dict[str, Any]:
+    return {
+        "file": done.file.name if done.file else None,
+        "format": done.format,
+        "sha256": done.sha256,
+        "bytes": done.bytes,
+        "workflow": question.workflow,
+        "created_at": iso(question.as_of),
+        "created_by": by.email,
+        "filter": asked_for(question.choice),
+        "rows": done.rows,
+        "rows_by_verdict": dict(sorted(done.verdicts.items())),
+        "rows_by_model": dict(sorted(done.models.items())),
+        "row": A_ROW,
+        "time_axis": "since and until go by created_at of the item, since included, until not; all times are UTC.",
+        **({"csv": HOW_TO_READ} if done.format is Format.CSV else {}),
+        "columns": [{"name": c.name, "holds": c.kind, "means": c.means} for c in COLUMNS],
+        "software": f"neuro-review {__version__}",
+    }
+
+
+def _log(database: Database, by: Actor, question: Question, done: Written, *, complete: bool) -> None:
+    facts = {
+        "format": done.format, "filter": asked_for(question.choice), "rows": done.rows, "sha256": done.sha256 or None,
+        "to": "file" if done.file else "stream", "complete": complete,
+    }  # fmt: skip
+    with database.writing() as session:
+        record(session, f"workflow/{question.workflow_id}", by.audit_name, Action.EXPORT_WRITTEN, facts)

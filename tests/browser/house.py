@@ -1,0 +1,200 @@
+"""What the browser tests drive: the running app with its database, and a reviewer's tab in a real Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+import sqlalchemy as sa
+
+from db.engine import Database
+from db.tables import Role
+from neuro_review import access, intake, samples, sessions, workflows
+from tests.conftest import OPERATOR
+from tests.engines import skip_or_fail
+from tests.web.server import APP, PATIENCE, Server
+
+try:
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+except ImportError:
+    sync_playwright = None  # `chromium` says what is missing
+
+SECRET = "a secret of the tests, long enough to count"
+PASSWORD = "correct horse battery"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+             "--disable-sync"]  # fmt: skip
+SAMPLES = [orjson.loads(line) for line in samples.FILE.read_bytes().splitlines()]
+# The item has been in sight long enough, and the key before was answered.
+READY = "() => { const k = window.neuroReview; return k && k.sent < 0 && performance.now() - k.at > 250 }"
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the Chromium of the machine."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if sync_playwright is None:
+        skip_or_fail("Playwright is not here: pip install -r tests/requirements.txt")
+    if path is None:
+        skip_or_fail("Chromium is not here: apt-get install chromium")
+    expect.set_options(timeout=10_000)
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+
+
+class App(Server):
+    """`streamlit run app.py` over a database that the test can look into."""
+
+    def __init__(self, folder: Path, database_url: str, **environment: str) -> None:
+        self.environment = {
+            "NEURO_REVIEW_DATABASE_URL": database_url, "NEURO_REVIEW_SECRET": SECRET, "NEURO_REVIEW_WORKER": "true",
+            **environment,
+        }  # fmt: skip
+        super().__init__(folder, **self.environment)
+        self.folder = folder
+        self.database = Database(database_url)
+
+    def wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200:
+                    return
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        self.database.dispose()
+        return super().stop()
+
+    def command(self, *args: str, stdin: str | None = None) -> str:
+        """Run `python -m neuro_review` beside the app and return what it printed."""
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder / "home"), **self.environment}
+        environment |= {"NEURO_REVIEW_FOLDER": str(self.folder / "house")}
+        done = subprocess.run(
+            [sys.executable, "-m", "neuro_review", *args],
+            cwd=APP.parent, env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{args}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def rows(self, query: str, **bound: Any) -> list[Any]:
+        with self.database.reading() as session:
+            return list(session.connection().execute(sa.text(query), bound).all())
+
+    def row(self, query: str, **bound: Any) -> Any:
+        (only,) = self.rows(query, **bound)
+        return only
+
+    def change(self, statement: str, **bound: Any) -> None:
+        with self.database.writing() as session:
+            session.connection().execute(sa.text(statement), bound)
+
+    def until(self, query: str, **bound: Any) -> list[Any]:
+        """Return the rows of a query once there are some."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := self.rows(query, **bound)):
+            assert time.monotonic() < deadline, f"never: {query} {bound}"
+            time.sleep(0.05)
+        return found
+
+    def add_workflow(self, name: str, outputs: Iterable[str], **more: Any) -> int:
+        """Add a workflow in which these outputs wait, in their order, and return its id."""
+        with self.database.writing() as session:
+            flow = workflows.add(session, OPERATOR, name, panel_rate=0.0)
+            door = intake.Door(flow, workflows.source_id(session, "tests"), OPERATOR.audit_name)
+            submissions = [intake.Submission(**{"model": "larch", "prompt": "?", "output": o} | more) for o in outputs]
+            intake.store(session, door, [intake.prepare(door, one) for one in submissions])
+            return flow.id
+
+    def sign_in(self, name: str, role: Role, workflow_id: int | None = None) -> str:
+        """Add a person and return the token of a session of theirs."""
+        with self.database.writing() as session:
+            email = f"{name.lower()}@example.com"
+            access.add_person(session, OPERATOR, name, email, role, password_hash=None, workflow_id=workflow_id)
+            return sessions.sign_in(session, sessions.look_up(session, email))
+
+    def reviews(self, workflow_id: int) -> list[Any]:
+        """Return what was said of the items of a workflow, in the order in which it was said."""
+        return self.rows(
+            "SELECT c.output, v.verdict, t.text, v.reasons FROM review v JOIN item_content c ON c.item_id = v.item_id"
+            " LEFT JOIN review_content t ON t.review_id = v.id WHERE v.workflow_id = :workflow ORDER BY v.created_at",
+            workflow=workflow_id,
+        )
+
+    def verdicts(self, workflow_id: int) -> list[tuple[str, str]]:
+        return [(row.output, row.verdict) for row in self.reviews(workflow_id)]
+
+
+class Tab:
+    """A tab of a browser of its own: what a reviewer sees and presses, and every address it asked for."""
+
+    def __init__(self, browser: Browser, app: App, token: str | None = None, **options: Any) -> None:
+        self.app = app
+        self.context: BrowserContext = browser.new_context(**{"viewport": {"width": 1280, "height": 860}} | options)
+        if token is not None:
+            self.context.add_cookies([{"name": "nr_session", "value": token, "url": app.url}])
+        self.asked: list[str] = []
+        self.failed: list[str] = []
+        self.context.on("request", lambda request: self.asked.append(request.url))
+        self.page: Page = self.another_page()
+
+    def another_page(self) -> Page:
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.failed.append(str(error)))
+        return page
+
+    def open(self, path: str) -> None:
+        self.page.goto(f"{self.app.url}{path}")
+
+    @property
+    def answer(self) -> Locator:
+        return self.page.locator(".st-key-answer")
+
+    @property
+    def field(self) -> Locator:
+        return self.page.locator(".st-key-answer textarea")
+
+    def key(self, name: str) -> Locator:
+        """Return a button of the bar."""
+        return self.page.locator(".st-key-bar").get_by_role("button", name=name)
+
+    def sees(self, text: str) -> None:
+        """Wait until the output on screen is, or begins with, a text."""
+        expect(self.answer.get_by_test_id("stText")).to_have_text(re.compile(rf"^\s*{re.escape(text.split(chr(10))[0])}"))
+
+    def reads(self, sentence: str | re.Pattern[str]) -> None:
+        """Wait until a sentence stands somewhere on the page."""
+        expect(self.page.get_by_text(sentence).first).to_be_visible()
+
+    def press(self, key: str) -> None:
+        """Press a key as a person does, who has looked at the screen before."""
+        self.page.wait_for_function(READY)
+        self.page.keyboard.press(key)
+
+    def start_to_correct(self) -> None:
+        self.press("e")
+        expect(self.field).to_be_focused()
+
+    def type(self, text: str) -> None:
+        """Replace what stands in the field."""
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(text)
+
+    def foreign(self) -> list[str]:
+        """Return every address asked for that is not the app's."""
+        own = {urlsplit(self.app.url).netloc, ""}
+        return [address for address in self.asked if urlsplit(address).netloc not in own]
+
+    def close(self) -> None:
+        self.context.close()
