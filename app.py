@@ -48,6 +48,7 @@ else:
     visitor = ui.visitor() or ui.end_session()
     menu = [st.Page(f"pages/{name}.py", title=title) for name, title, role in PAGES if visitor.may(role)]
     if not menu:
+        ui.sign_out_form(visitor.name)
         ui.end_page("You have no role that opens a page. Ask an admin.")
 
     def first_page() -> None:

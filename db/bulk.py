@@ -5,6 +5,7 @@ SQLAlchemy's own bulk insert spends more time on parameters than SQLite on the r
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ def insert_rows(session: Session, table: str, columns: str, rows: Sequence[tuple
     step = min(ROWS_A_STATEMENT, MOST_VARIABLES // len(columns.split()))
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
-        values = tuple(value for row in part for value in row)
+        values = tuple(itertools.chain.from_iterable(part))
         connection.exec_driver_sql(_values_sql(table, columns, len(part)), values)
 
 

@@ -28,8 +28,12 @@ MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 FOREIGN = "This database holds tables of another program. Name an empty one in NEURO_REVIEW_DATABASE_URL."
 
 
-def migrate(database: Database) -> bool:
+def migrate(database: Database, *, without_guards: bool = False) -> bool:
     """Bring the database up to date and return whether anything had to be done.
+
+    Args:
+        database: which.
+        without_guards: go on where guards are missing; only for who looks for what happened meanwhile.
 
     Raises:
         DatabaseUnusableError: newer code has claimed the database, a guard is missing, or it is not ours.
@@ -41,9 +45,21 @@ def migrate(database: Database) -> bool:
         changed = False
         if not current:
             changed = _migrate_sqlite(database) if database.is_sqlite else _migrate_postgres(database)
-        with database.engine.connect() as connection:
-            _check(connection)
+        if not without_guards:
+            _check(missing_guards(database))
     return changed
+
+
+def missing_guards(database: Database) -> list[str]:
+    """Return the names of the guards that are missing or switched off."""
+    with database.engine.connect() as connection:
+        return guards.missing(connection)
+
+
+def restore_guards(database: Database) -> None:
+    """Put every guard back in place."""
+    with explained(), database.engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        guards.install(connection)
 
 
 def head() -> str:
@@ -135,11 +151,10 @@ def _upgrade(connection: sa.Connection) -> None:
     )
 
 
-def _check(connection: sa.Connection) -> None:
-    absent = guards.missing(connection)
+def _check(absent: list[str]) -> None:
     if absent:
         raise DatabaseUnusableError(
             f"{len(absent)} of the database's guards are missing or switched off (first: {absent[0]}). Somebody has"
-            " changed the schema by hand. Restore a backup, or run `python -m neuro_review repair-guards`"
-            " and then verify-audit."
+            " changed the schema by hand. Run `python -m neuro_review verify-audit` to see whether something was"
+            " altered meanwhile; then restore a backup, or put them back with its option --restore-guards."
         )

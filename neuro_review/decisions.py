@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.clock import DAY, new_id, now
-from db.tables import VERDICT_STATUS, DecidedBy, Origin, Purpose, Role, Verdict
+from db.tables import VERDICT_STATUS, DecidedBy, Origin, Purpose, Role, Status, Verdict
 from neuro_review import lifecycle, queue, workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 from neuro_review.content import as_json, check_text, text_hash
-from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
+from neuro_review.errors import ConflictError, InvalidError, LeaseLostError, NotAllowedError
 from neuro_review.lifecycle import Grounds, State, Verb
 from neuro_review.settings import settings
 
@@ -59,8 +59,8 @@ def decide(session: Session, item_id: str, by: Actor, lease_n: int, opinion: Opi
     """Record a reviewer's verdict on an item in their hands, and move the item by it.
 
     Raises:
-        LeaseLostError: the lease has ended, or somebody else has the item; nothing was stored.
-        ConflictError: the item has been decided, or its content was erased.
+        LeaseLostError: the lease has ended, or somebody else has or decided the item; nothing was stored.
+        ConflictError: the item cannot be decided at all, or its content was erased.
         InvalidError: the correction is empty, or a rejection has no reason.
         NotAllowedError: not a reviewer of the workflow.
     """
@@ -70,6 +70,9 @@ def decide(session: Session, item_id: str, by: Actor, lease_n: int, opinion: Opi
     if repeated is not None:
         return repeated
     by.require(Role.REVIEWER, item.workflow_id)
+    if item.status not in (Status.HELD, Status.RECORDED):
+        says = lifecycle.SAYS[item.status]
+        raise LeaseLostError(f"This item {says} meanwhile. What you typed is kept; go on with the next one.")
     lifecycle.allow(item, VERB[opinion.verdict])
     queue.own(item, by, lease_n)
     content = session.connection().execute(CONTENT, {"id": item_id}).one()

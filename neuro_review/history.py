@@ -144,7 +144,7 @@ REVIEW_COLUMNS = (
 
 
 def store(session: Session, door: Door, batch: Sequence[tuple[Prepared, PastReview]]) -> list[tuple[Outcome, str]]:
-    """Record each review of a batch that is not there yet; returns what became of each, with a sentence on conflicts."""
+    """Record each review of a batch that is not there yet; returns what became of each, with a sentence on conflict."""
     there = known(session, door, list({one.external_id for one, _ in batch}))
     items = _existing(session, there)
     rows, outcomes, at = _Rows(), [], now()

@@ -116,6 +116,11 @@ class Door:
         """Return the status an item is born with here."""
         return Status.RECORDED if self.origin is Origin.HISTORY else Status.HELD
 
+    @property
+    def action(self) -> Action:
+        """Return the first event of an item that comes in here."""
+        return Action.ITEM_RECORDED if self.origin is Origin.HISTORY else Action.ITEM_SUBMITTED
+
 
 ITEM_COLUMNS = (
     "id workflow_id source_id external_id origin model created_at output_hash content_hash prompt_version prompt_hash"
@@ -150,17 +155,14 @@ def prepare(
         door: where it comes in.
         given: the submission, of the right form.
         name_of: names by its parts what brings no external id of its own; without it, it is named by its item's id.
-        at: when it came in, microseconds.
+        at: when it came in.
 
     Raises:
         InvalidError: a text cannot be stored; the field is named.
         TooLargeError: the output or the whole is over the limit.
     """
     item_id, salt, at = new_id(), new_salt(), now() if at is None else at
-    is_chat = isinstance(given.prompt, list)
-    prompt = as_json([m.model_dump() for m in given.prompt]) if isinstance(given.prompt, list) else given.prompt
-    context = given.context if given.context is None or isinstance(given.context, str) else as_json(given.context)
-    metadata = as_json(given.metadata) if given.metadata is not None else None
+    prompt, context, metadata = _written(given)
     raw = check_text(given.output, "output", settings().max_output_bytes)
     _check_texts(given, prompt, context, len(raw))
     parts = [given.model, prompt, given.output, context, metadata, given.prompt_version]
@@ -179,13 +181,18 @@ def prepare(
         at, "all", 1.0, flow.rubric_version, str(door.status), given.priority, 0 if panel else 1,
         queue_at(created_at, given.priority), None if flow.sla_ms is None else at + flow.sla_ms * 1000, 0, 0,
     )  # fmt: skip
-    body = submitted_body(door, output_hash, content_hash)
-    action = Action.ITEM_RECORDED if door.origin is Origin.HISTORY else Action.ITEM_SUBMITTED
     return Prepared(
         item_id, name, parts, salt, output_hash, item,
-        (item_id, salt, prompt, is_chat, given.output, context, metadata),
-        first_event(item_id, at, door.actor, str(action), body),
+        (item_id, salt, prompt, isinstance(given.prompt, list), given.output, context, metadata),
+        first_event(item_id, at, door.actor, str(door.action), submitted_body(door, output_hash, content_hash)),
     )  # fmt: skip
+
+
+def _written(given: Submission) -> tuple[str | None, str | None, str | None]:
+    """Return prompt, context and metadata as they are stored: a text as it is, all else as JSON."""
+    prompt = as_json([m.model_dump() for m in given.prompt]) if isinstance(given.prompt, list) else given.prompt
+    context = given.context if given.context is None or isinstance(given.context, str) else as_json(given.context)
+    return prompt, context, as_json(given.metadata) if given.metadata is not None else None
 
 
 def submitted_body(door: Door, output_hash: str, content_hash: str) -> str:

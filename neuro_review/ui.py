@@ -146,8 +146,8 @@ def notices() -> None:
 
 def lines_high(text: str) -> int:
     """Return a height in pixels in which most of a text can be seen at once."""
-    lines = sum(1 + len(line) // 95 for line in text.splitlines())
-    return min(460, max(120, 22 * lines + 40))
+    lines = sum(1 + len(line) // 75 for line in text.splitlines())
+    return min(460, max(120, 27 * lines + 40))
 
 
 # What Streamlit's shortcuts do not do by themselves: a held key counts once; a key counts only when its item has been
@@ -155,29 +155,37 @@ def lines_high(text: str) -> int:
 # And where one corrects, the field has the focus.
 KEYS = """
 const DWELL = 200, PATIENCE = 3000;
-const ours = window.neuroReview ??= {at: 0, sent: -PATIENCE, live: ""};
-const isOurs = (event) => ours.live.includes(String.fromCharCode(event.keyCode));
+const ours = window.neuroReview ??= {shown: "", live: "", at: 0, sent: -PATIENCE};
 const isTyping = (event) => event.target.closest?.("input, textarea, [contenteditable]");
+// The page can be painted before this component hears of it.
+const isInSight = () => !ours.shown || document.querySelector(`.st-key-bar [class*="_${ours.shown}"]`);
+
+function isEarly(key) {
+  const at = performance.now();
+  if (!isInSight() || at - ours.at < DWELL || at - ours.sent < PATIENCE) return true;
+  if (ours.live.includes(key)) ours.sent = at;
+  return false;
+}
 
 function onKey(event) {
+  const key = String.fromCharCode(event.keyCode);
   if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-  if (isTyping(event) || !isOurs(event)) return;
-  const at = performance.now();
-  const early = at - ours.at < DWELL || at - ours.sent < PATIENCE;
-  if (event.repeat || early || document.querySelector("[role=dialog]")) {
+  if (isTyping(event) || !/^[AEXSU1-9]$/.test(key)) return;
+  if (event.repeat || document.querySelector("[role=dialog]") || isEarly(key)) {
     event.stopImmediatePropagation();
     event.preventDefault();
     if (!event.repeat) ours.say?.("Ignored: that key came too early.");
-  } else {
-    ours.sent = at;
   }
 }
 
 // The browser may still be loading what draws the field.
 function focus(field, tries) {
   const area = document.querySelector(`.st-key-${field} textarea`);
-  if (area) area.focus();
-  else if (tries && ours.field === field) setTimeout(focus, 25, field, tries - 1);
+  if (area) {
+    area.focus();
+    area.setSelectionRange(0, 0);
+    area.scrollIntoView({block: "nearest"});
+  } else if (tries && ours.field === field) setTimeout(focus, 25, field, tries - 1);
 }
 
 export default function ({data, parentElement}) {
@@ -199,7 +207,7 @@ export default function ({data, parentElement}) {
 NOTE = """
 <style>
 [role=status]:not(:empty) {
-  position: fixed; z-index: 9; bottom: 4.5rem; right: 2rem; padding: .4rem .8rem; border-radius: 6px;
+  position: fixed; z-index: 9; bottom: 8rem; right: 2rem; padding: .4rem .8rem; border-radius: 6px;
   font: .875rem var(--st-font); color: var(--st-background-color); background: var(--st-text-color);
 }
 </style>
@@ -208,7 +216,7 @@ NOTE = """
 
 
 def keys(shown: str, live: str, field: str | None = None) -> None:
-    """Guard the keys that are live; `shown` names what is in sight, `field` the text area that takes the focus."""
+    """Guard the keys that are live; `shown` ends the keys of the bar's buttons, `field` names what takes the focus."""
     kept = st.session_state
     if "_keys" not in kept:
         kept["_keys"], kept["_turn"] = st.components.v2.component("keys", html=NOTE, js=KEYS), 0
@@ -220,21 +228,42 @@ def keys(shown: str, live: str, field: str | None = None) -> None:
 
 STYLE = """
 <style>
+.stApp { --quiet: light-dark(#566273, #9fb0c0); --bad: light-dark(#b3261e, #ffb4ab); }
 [data-testid="stSidebarHeader"]::before { content: "Neuro Review"; font-weight: 700; align-self: center; }
 .stMainBlockContainer { padding: 2.5rem 2rem 0; max-width: 82rem; }
-.stMainBlockContainer > [data-testid="stVerticalBlock"] { min-height: calc(100dvh - 2.5rem); }
-[data-testid="stLayoutWrapper"]:has(> .st-key-bar) { position: sticky; bottom: 0; z-index: 5; margin-top: auto; }
-.st-key-bar { padding: .6rem 0; background: light-dark(LIGHT, DARK); border-top: 1px solid #8886; }
-[data-testid="stLayoutWrapper"]:has(> .st-key-keys) { position: absolute; }
-.st-key-answer [data-testid="stText"] { font-size: 1.06rem; line-height: 1.6; }
-.st-key-conversation, .st-key-answer, .st-key-beside { gap: .35rem; }
-.st-key-conversation [data-testid="stText"], .st-key-beside [data-testid="stText"] { line-height: 1.5; }
+.stMainBlockContainer h1 { font-size: 1.5rem; padding: 0 0 .5rem; }
+.stMainBlockContainer h3 { font-size: 1.15rem; }
 [data-testid="stText"] { white-space: pre-wrap; overflow-wrap: anywhere; }
+[data-testid="stCaptionContainer"] { opacity: 1; color: var(--quiet); }
+[data-testid="stCaptionContainer"] p { color: inherit; }
+button[kind="primary"], button[kind="primary"] * { color: light-dark(#fff, #06211e); }
+
+/* A key stands before its word. */
+[data-has-shortcut] { flex-direction: row-reverse; justify-content: flex-end; }
+[data-has-shortcut] kbd { opacity: .85; border: 1px solid currentColor; border-radius: 4px; padding: 0 .3rem; }
+
+.st-key-conversation, .st-key-answer, .st-key-beside { gap: .35rem; }
 .st-key-conversation { background: #8881; }
-.st-key-beside button { min-height: 1.8rem; padding: .05rem .5rem; }
-.st-key-beside button, .st-key-beside button > div { justify-content: flex-start; text-align: left; width: 100%; }
-.st-key-beside button kbd, .st-key-beside button > div > :last-child:not(:first-child) { margin-left: auto; }
+.st-key-conversation [data-testid="stText"], .st-key-beside [data-testid="stText"] { line-height: 1.5; }
+.st-key-answer [data-testid="stText"], .st-key-answer textarea { font-size: 1.06rem; line-height: 1.6; }
+.st-key-answer textarea { scroll-margin: 5rem 0 7rem; }
 .st-key-beside [data-testid="stText"] { font-size: .9rem; }
+.st-key-beside button { min-height: 1.8rem; padding: .05rem .5rem; }
+.st-key-beside button, .st-key-beside button * { justify-content: flex-start; text-align: left; }
+.st-key-beside button [data-has-shortcut] { justify-content: flex-end; }
+.st-key-bar [class*="st-key-reject_"] p { color: var(--bad); }
+
+/* The foot stays in sight: at the end of a short page, over the end of a long one. */
+.stMainBlockContainer > [data-testid="stVerticalBlock"] { min-height: calc(100dvh - 2.5rem); }
+[data-testid="stLayoutWrapper"]:has(> * > * > .st-key-foot),
+[data-testid="stLayoutWrapper"] > [data-testid="stVerticalBlock"]:has(> * > .st-key-foot) { flex-grow: 1; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-foot) { position: sticky; bottom: 0; z-index: 5; margin-top: auto; }
+.st-key-foot { gap: .5rem; padding: .6rem 0; background: light-dark(LIGHT, DARK); border-top: 1px solid #8886; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-keys) { position: absolute; }
+@media (max-width: 48rem) {
+  .stMainBlockContainer { padding: 4rem 1rem 0; }
+  .stMainBlockContainer > [data-testid="stVerticalBlock"] { min-height: calc(100dvh - 4rem); }
+}
 </style>
 """
 
@@ -280,13 +309,16 @@ def plain(text: str) -> None:
 
 # Streamlit also turns these into links, icons, emoji and arrows after Markdown was parsed, where a backslash is gone.
 LATE = re.compile(r"(https?|ftp)(?=:)|www(?=\.)|[:@](?=\w)|[-<>~](?=[-=>])", re.IGNORECASE)
+# They would turn the words around a name around, numbers included.
+TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 JOINER = "\u2060"
 
 
 def md_escape(text: str) -> str:
     """Return text of others so that a label or a heading shows it literally, in one line."""
-    broken = LATE.sub(rf"\g<0>{JOINER}", " ".join(text.split()))
+    one_line = TURNING.sub("\ufffd", " ".join(text.split()))
+    broken = LATE.sub(rf"\g<0>{JOINER}", one_line)
     return PUNCTUATION.sub(r"\\\1", broken)
 
 

@@ -238,8 +238,11 @@ COUNTS = (
 
 def _rows_without_events(connection: sa.Connection, report: Report) -> None:
     stream = _STREAM[connection.dialect.name]
+    named = {one.stream for one in report.broken}  # what is missing there shows in the counts as well
     for row in connection.execute(sa.text(MISSING_TAIL.format(stream=stream))):
-        report.broken.append(Broken(row.id, row.seq, row.at, "This event is missing."))
+        if row.id not in named:
+            named.add(row.id)
+            report.broken.append(Broken(row.id, row.seq, row.at, "This event is missing."))
     for table, action, what in COUNTS:
         by_item = (
             f"SELECT i.id, i.audit_seq, i.created_at AS at FROM item i JOIN"
@@ -248,7 +251,8 @@ def _rows_without_events(connection: sa.Connection, report: Report) -> None:
             " LIMIT 100"
         )
         for row in connection.execute(sa.text(by_item)):
-            report.broken.append(Broken(row.id, row.audit_seq, row.at, what))
+            if row.id not in named:
+                report.broken.append(Broken(row.id, row.audit_seq, row.at, what))
     unsaid = (
         f"SELECT i.id, i.audit_seq, r.at FROM release r JOIN item i ON i.id = r.item_id WHERE NOT EXISTS (SELECT 1"
         f" FROM audit a WHERE a.stream = {stream} AND a.action = 'item.released') LIMIT 100"

@@ -63,9 +63,13 @@ def _go_on() -> None:
         desk.take_next(session, on_desk, ui.person())
 
 
+def _name(lease: Lease) -> str:
+    return f"{lease.item_id}_{lease.lease_n}"
+
+
 def _of(name: str, lease: Lease) -> str:
     """Name a button or a field for one item alone: a press that was on its way never reaches the next one."""
-    return f"{name}_{lease.item_id}_{lease.lease_n}"
+    return f"{name}_{_name(lease)}"
 
 
 def _live(letters: str, reasons: int) -> str:
@@ -105,14 +109,15 @@ def pulse() -> None:
 @st.fragment
 def work() -> None:
     """Draw the item on the desk, or what to do when there is none."""
-    with ui.act() as session:
-        if not desk.holds(session, on_desk, ui.person()):
-            desk.take_next(session, on_desk, ui.person())
-    ui.notices()
+    with ui.read() as session:
+        still_here = desk.holds(session, on_desk, ui.person())
+    if not still_here:
+        _go_on()
     lease = on_desk.current
     if lease is None:
+        ui.notices()
         nothing_waits()
-        ui.keys("nothing", _live("", 0))
+        ui.keys("", _live("", 0))
         return
     with ui.read() as session:
         card = desk.card(session, lease.item_id, ui.person())
@@ -123,11 +128,13 @@ def work() -> None:
         answer(card, lease)
     with right:
         beside(card, lease)
-    bar(lease, today)
+    with st.container(key="foot"):
+        ui.notices()
+        bar(lease, today)
     if on_desk.correcting:
-        ui.keys(_of("item", lease), "", _field(lease))
+        ui.keys(_name(lease), "", _field(lease))
     else:
-        ui.keys(_of("item", lease), _live("AEXS", len(card.reasons)))
+        ui.keys(_name(lease), _live("AEXS", len(card.reasons)))
     on_desk.painted(lease)
 
 
@@ -179,7 +186,7 @@ def beside(card: Card, lease: Lease) -> None:
 
 
 def bar(lease: Lease, today: int) -> None:
-    """Draw the keys, always in sight."""
+    """Draw the keys and what they do."""
     with st.container(horizontal=True, key="bar", vertical_alignment="center"):
         if on_desk.correcting:
             st.button("Save and next", key=_of("save", lease), shortcut="Mod+Enter", type="primary", on_click=_decide,

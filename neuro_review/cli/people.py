@@ -8,6 +8,8 @@ from db.tables import Role
 from neuro_review import access, workflows
 from neuro_review.cli.base import open_database, operator, print_json, told
 
+ROLES = (Role.REVIEWER, Role.OWNER, Role.ADMIN)
+
 
 @click.group("user")
 def user_command() -> None:
@@ -17,7 +19,7 @@ def user_command() -> None:
 @user_command.command("add")
 @click.argument("name")
 @click.option("--email", required=True, help="How the person signs in.")
-@click.option("--role", type=click.Choice([Role.REVIEWER, Role.OWNER, Role.ADMIN]), required=True)
+@click.option("--role", type=click.Choice([str(one) for one in ROLES]), required=True)
 @click.option("--workflow", "workflow_name", help="Give the role in this workflow only.")
 @click.option("--password-stdin", is_flag=True, required=True, help="Read the password from standard input.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -35,7 +35,10 @@ def unescape_cell(cell: str) -> str:
 
 
 def escaped(texts: pa.Array) -> pa.Array:
-    """Return a column of texts with every cell escaped; one that needs no escape costs next to nothing."""
-    if not pc.any(pc.match_substring_regex(texts, RISKY)).as_py():
+    """Return a column of texts with every cell escaped."""
+    risky = pc.match_substring_regex(texts, RISKY)
+    if not pc.any(risky).as_py():
         return texts
-    return pa.array([None if text is None else escape_cell(text) for text in texts.to_pylist()], pa.string())
+    number = pc.match_substring_regex(texts, f"^(?:{PLAIN_NUMBER.pattern})\\z")
+    prefixed = pc.binary_join_element_wise("'", texts, "")
+    return pc.if_else(pc.and_not(risky, number), prefixed, texts)

@@ -40,6 +40,11 @@ def shown(raw: bytes) -> str:
     return raw[:MOST_SHOWN].rstrip(b"\r\n").decode(errors="backslashreplace")
 
 
+def too_large(limit: int) -> str:
+    """Return why a row over the limit is set aside."""
+    return f"The row has more than {limit:,} bytes; at most these are taken (NEURO_REVIEW_MAX_BODY_BYTES)."
+
+
 def parse(number: int, raw: bytes) -> Row | BadRow:
     """Return one JSON object as a row, or why it is none."""
     try:

@@ -18,7 +18,7 @@ from typing import IO
 
 from neuro_review.errors import InvalidError, NotFoundError, UnavailableError
 from neuro_review.imports.arrays import elements
-from neuro_review.imports.json_rows import BOM, BadRow, Row, parse, shown
+from neuro_review.imports.json_rows import BOM, BadRow, Row, parse, shown, too_large
 from neuro_review.imports.tables import csv_rows, parquet_rows
 from neuro_review.settings import settings
 
@@ -78,18 +78,24 @@ def reading(path: str | Path) -> Iterator[Reading]:
     """
     name = "standard input" if str(path) == STDIN else str(path)
     with _opened(path, name) as opened:
-        try:
+        with _read_on(name):
             head = opened.peek(1 << 16)
             form = _format(name, head)
             # The index of a Parquet file stands at its end.
             file = _spooled(opened) if form is Format.PARQUET and not opened.seekable() else opened
             if head.startswith(BOM):
                 file.read(len(BOM))
-            yield Reading(name, form, _rows(form, file, name), file, _size(file))
-        except OSError as error:
-            raise UnavailableError(
-                f"{name} cannot be read any further: {error.strerror}. What was stored stays; run the command again."
-            ) from error
+        yield Reading(name, form, _rows(form, file, name), file, _size(file))
+
+
+@contextlib.contextmanager
+def _read_on(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(
+            f"{name} cannot be read any further: {error.strerror}. What was stored stays; run the command again."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -148,13 +154,15 @@ def _format(name: str, head: bytes) -> Format:
 
 def _rows(form: Format, file: io.BufferedReader, name: str) -> Iterator[Row | BadRow]:
     limit = settings().max_body_bytes
-    if form is Format.PARQUET:
-        return parquet_rows(file, name)
-    if form is Format.ARRAY:
-        return _array_rows(file, limit)
-    if form is Format.LINES:
-        return _json_lines(file, limit)
-    return csv_rows(lines(file, limit), limit, name)
+    with _read_on(name):
+        if form is Format.PARQUET:
+            yield from parquet_rows(file, limit, name)
+        elif form is Format.ARRAY:
+            yield from _array_rows(file, limit)
+        elif form is Format.LINES:
+            yield from _json_lines(file, limit)
+        else:
+            yield from csv_rows(lines(file, limit), limit, name)
 
 
 def lines(file: IO[bytes], limit: int) -> Iterator[tuple[int, bytes] | BadRow]:
@@ -169,11 +177,6 @@ def lines(file: IO[bytes], limit: int) -> Iterator[tuple[int, bytes] | BadRow]:
         while (more := file.readline(BUFFER)) and not more.endswith(b"\n"):
             pass
         yield BadRow(number, shown(line), too_large(limit))
-
-
-def too_large(limit: int) -> str:
-    """Return why a row over the limit is set aside."""
-    return f"The row has more than {limit:,} bytes; at most these are taken (NEURO_REVIEW_MAX_BODY_BYTES)."
 
 
 def _json_lines(file: IO[bytes], limit: int) -> Iterator[Row | BadRow]:

@@ -1,5 +1,6 @@
 """The rows that were set aside, each with its reason, in a file beside the one they came from."""
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -58,8 +59,8 @@ class Rejects:
     def clear(self) -> None:
         """Take away what an earlier run left, now that nothing was rejected; a file named by hand stays."""
         if self._ours and self._file is None:
-            for path in self._places:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._places[0].unlink(missing_ok=True)
 
     def __enter__(self) -> "Rejects":
         return self

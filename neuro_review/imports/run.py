@@ -79,16 +79,8 @@ def import_file(
 ) -> Tally:
     """Import one file, or standard input for `-`, and return what became of its rows.
 
-    Args:
-        database: where to.
-        file: JSON lines, a JSON array, CSV or Parquet.
-        workflow: the name of the workflow; it is made, without an owner, if there is none.
-        by: who imports.
-        fields: which column is which field.
-        model: which model wrote the outputs, where a row does not say.
-        rejected: where rows that were set aside are written; beside the file otherwise.
-        tally: counts along, for a caller who wants to know how far it came when something fails.
-        progress: told after each batch.
+    A workflow that does not exist is made, without an owner. A tally that is handed in counts along, for a caller who
+    wants to know how far it came when something fails; `progress` is told after each batch.
 
     Raises:
         NotFoundError: there is no such file.

@@ -9,7 +9,7 @@ from typing import IO, Any
 import orjson
 
 from neuro_review.errors import InvalidError
-from neuro_review.imports.json_rows import BadRow, Row, shown
+from neuro_review.imports.json_rows import BadRow, Row, shown, too_large
 
 ROWS_AT_ONCE = 256
 DELIMITERS = ",;\t"
@@ -79,7 +79,9 @@ def csv_rows(source: Iterator[Line | BadRow], limit: int, name: str) -> Iterator
         if not cells:
             continue
         number = lines.taken[0][0]
-        if len(cells) != len(header):
+        if sum(len(line) for _, line in lines.taken) > limit:
+            yield BadRow(number, lines.raw(), too_large(limit))
+        elif len(cells) != len(header):
             many = f"The row has {len(cells)} cells, the first line names {len(header)}. Check its quotes."
             yield BadRow(number, lines.raw(), many)
         else:
@@ -120,7 +122,7 @@ def unique(columns: list[str], name: str) -> list[str]:
     return columns
 
 
-def parquet_rows(file: IO[bytes], name: str) -> Iterator[Row | BadRow]:
+def parquet_rows(file: IO[bytes], limit: int, name: str) -> Iterator[Row | BadRow]:
     """Yield the rows of a Parquet file.
 
     Raises:
@@ -134,19 +136,19 @@ def parquet_rows(file: IO[bytes], name: str) -> Iterator[Row | BadRow]:
         parquet = pq.ParquetFile(file, pre_buffer=False)
         unique(parquet.schema_arrow.names, name)
         for batch in parquet.iter_batches(ROWS_AT_ONCE):
-            yield from _parquet_batch(batch, number)
+            yield from _parquet_batch(batch, number, limit)
             number += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise InvalidError(f"{name} is damaged after row {number:,}: {error}. Write it again.") from error
 
 
-def _parquet_batch(batch: Any, before: int) -> Iterator[Row | BadRow]:
+def _parquet_batch(batch: Any, before: int, limit: int) -> Iterator[Row | BadRow]:
     try:
         listed = batch.to_pylist(maps_as_pydicts="lossy")
     except ValueError:  # one broken text; found by looking at each row
         if batch.num_rows > 1:
             for i in range(batch.num_rows):
-                yield from _parquet_batch(batch.slice(i, 1), before + i)
+                yield from _parquet_batch(batch.slice(i, 1), before + i, limit)
             return
         yield BadRow(before + 1, "", "A cell cannot be read as a value. Check how the file was written.")
         return
@@ -154,7 +156,10 @@ def _parquet_batch(batch: Any, before: int) -> Iterator[Row | BadRow]:
         try:
             # Through JSON: times become texts, NaN becomes missing, and what is left is what every format can hold.
             raw = orjson.dumps(values, default=_plain, option=orjson.OPT_NON_STR_KEYS)
-            yield Row(number, orjson.loads(raw), raw)
+            if len(raw) > limit:
+                yield BadRow(number, shown(raw), too_large(limit))
+            else:
+                yield Row(number, orjson.loads(raw), raw)
         except (TypeError, ValueError) as error:
             yield BadRow(number, repr(values)[:1000], f"A cell cannot be kept as text or number: {error}.")
 

@@ -1,4 +1,4 @@
-"""A real Chromium, the real app, and whoever works in it; no test may make the browser ask another host for anything."""
+"""A real Chromium and the real app; no test may make the browser ask another host for anything."""
 
 from __future__ import annotations
 

@@ -35,7 +35,11 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
              "--disable-sync"]  # fmt: skip
 SAMPLES = [orjson.loads(line) for line in samples.FILE.read_bytes().splitlines()]
 # The item has been in sight long enough, and the key before was answered.
-READY = "() => { const k = window.neuroReview; return k && k.sent < 0 && performance.now() - k.at > 250 }"
+READY = """() => {
+  const ours = window.neuroReview;
+  const inSight = ours && (!ours.shown || document.querySelector(`.st-key-bar [class*="_${ours.shown}"]`));
+  return inSight && ours.sent < 0 && performance.now() - ours.at > 250;
+}"""
 
 
 @contextlib.contextmanager
@@ -170,16 +174,21 @@ class Tab:
         return self.page.locator(".st-key-bar").get_by_role("button", name=name)
 
     def sees(self, text: str) -> None:
-        """Wait until the output on screen is, or begins with, a text."""
-        expect(self.answer.get_by_test_id("stText")).to_have_text(re.compile(rf"^\s*{re.escape(text.split(chr(10))[0])}"))
+        """Wait until the output on screen is a text, or begins with its first line."""
+        first_line = text.splitlines()[0]
+        expect(self.answer.get_by_test_id("stText")).to_have_text(re.compile(rf"^\s*{re.escape(first_line)}"))
 
     def reads(self, sentence: str | re.Pattern[str]) -> None:
         """Wait until a sentence stands somewhere on the page."""
         expect(self.page.get_by_text(sentence).first).to_be_visible()
 
+    def look(self) -> None:
+        """Wait until a key would count."""
+        self.page.wait_for_function(READY)
+
     def press(self, key: str) -> None:
         """Press a key as a person does, who has looked at the screen before."""
-        self.page.wait_for_function(READY)
+        self.look()
         self.page.keyboard.press(key)
 
     def start_to_correct(self) -> None:

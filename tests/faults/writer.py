@@ -31,6 +31,7 @@ from neuro_review.decisions import Decided, Opinion
 from neuro_review.errors import ConflictError, LeaseLostError
 from neuro_review.imports.run import import_file
 from neuro_review.intake import Door, Outcome, Submission, prepare
+from neuro_review.workflows import Workflow
 
 # So short that leases run out under the load: late verdicts are refused, and what a dead writer held comes back.
 queue.LEASE_LASTS = SECOND // 2
@@ -57,7 +58,7 @@ class Reviewer:
 
     database: Database
     actor: Actor
-    workflows: list[workflows.Workflow]
+    flows: list[Workflow]
     tell: Tell
     chance: random.Random
     releases: bool = True
@@ -68,7 +69,7 @@ class Reviewer:
         if self.releases and self.chance.random() < 0.25:
             self.let_leave()
             return
-        flow = self.chance.choice(self.workflows)
+        flow = self.chance.choice(self.flows)
         with self.database.writing() as session:
             leases = queue.claim(session, self.actor, [flow.id], most=self.chance.choice((1, 3)))
         if not leases:
@@ -80,7 +81,7 @@ class Reviewer:
         for lease in leases:
             self.judge(flow, lease.item_id, lease.lease_n)
 
-    def judge(self, flow: workflows.Workflow, item_id: str, lease_n: int) -> None:
+    def judge(self, flow: Workflow, item_id: str, lease_n: int) -> None:
         while True:
             decided = self.decide(flow, item_id, lease_n)
             if decided is None:
@@ -93,7 +94,7 @@ class Reviewer:
                 return
             lease_n = undone
 
-    def decide(self, flow: workflows.Workflow, item_id: str, lease_n: int) -> Decided | None:
+    def decide(self, flow: Workflow, item_id: str, lease_n: int) -> Decided | None:
         verdict = self.chance.choice(VERDICTS)
         text = f"Corrected by {self.actor.name}, {self.chance.random()}." if verdict is Verdict.CORRECT else None
         opinion = Opinion(verdict, text, ["Tone"] if verdict is Verdict.REJECT else [], shown_at=now() - SECOND)
@@ -147,14 +148,14 @@ class Submitter:
 
     database: Database
     actor: Actor
-    workflows: list[workflows.Workflow]
+    flows: list[Workflow]
     tell: Tell
     chance: random.Random
     next: int
     """The number of the first output that was not acknowledged yet: it may be stored already."""
 
     def step(self) -> None:
-        flow = self.workflows[self.next % len(self.workflows)]
+        flow = self.flows[self.next % len(self.flows)]
         with self.database.reading() as session:
             if queue.waiting(session, flow.id).held > ENOUGH_WAITING:
                 time.sleep(0.01)
@@ -164,7 +165,7 @@ class Submitter:
         else:
             self.load(flow)
 
-    def submit(self, flow: workflows.Workflow) -> None:
+    def submit(self, flow: Workflow) -> None:
         given = Submission(**_output(self.next))
         with self.database.writing() as session:
             door = Door(flow, workflows.source_id(session, "shop"), "source:shop")
@@ -173,7 +174,7 @@ class Submitter:
         self.tell("submitted", item=stored.item_id, first=self.next, rows=1, again=stored.outcome)
         self.next += 1
 
-    def load(self, flow: workflows.Workflow) -> None:
+    def load(self, flow: Workflow) -> None:
         with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
             file.writelines(orjson.dumps(_output(n)) + b"\n" for n in range(self.next, self.next + FILE_ROWS))
             file.flush()
@@ -198,7 +199,7 @@ def run(arguments: list[str]) -> None:
     """Work until killed, or for a number of steps."""
     options = _options(arguments)
     if options.synchronous:
-        engine.PRAGMAS = (*engine.PRAGMAS, f"synchronous={options.synchronous}")
+        engine.PRAGMAS += (f"synchronous={options.synchronous}",)  # type: ignore[assignment]
     tell = Tell(options.pipe, options.email)
     try:
         for _ in _steps(options, tell):

@@ -118,6 +118,7 @@ def test_the_format_is_what_the_bytes_say(tmp_path: Path, name: str, raw: bytes,
         assert all(isinstance(row, Row) and "a" in row.values for row in opened.rows)
 
 
+TOO_LONG = "A whole number has more than 64 bits and cannot be kept exactly. Write it as a text."
 BROKEN_LINES = {
     b'{"a": "\xff"}': "Byte 8 (0xFF) is not UTF-8. Save the file as UTF-8.",
     b'{"a": 1': "This is no valid JSON: unexpected end of data (character 8).",
@@ -129,9 +130,8 @@ BROKEN_LINES = {
     b'{"a": 1e999}': "NaN, Infinity and numbers beyond a float are no JSON. Leave out what is not known.",
     b'{"a": ' + b"[" * 10_000 + b"]" * 10_000 + b"}": "The row is nested too deeply. Flatten it.",
     b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}": "The row is nested too deeply. Flatten it.",
-    b'{"a": ' + b"9" * 200 + b"}": "A whole number has more than 64 bits and cannot be kept exactly. Write it as a text.",
-    b'{"a": 18446744073709551616}':
-        "A whole number has more than 64 bits and cannot be kept exactly. Write it as a text.",
+    b'{"a": ' + b"9" * 200 + b"}": TOO_LONG,
+    b'{"a": 18446744073709551616}': TOO_LONG,
     b'{"a": 1, "a": 2}': "The key “a” stands twice in one object. Keep one.",
     b'{"b": [{"a" :1,"a":2}]}': "The key “a” stands twice in one object. Keep one.",
     b'{"a\\u003a": 1, "b": 1, "b": 2}': "The key “b” stands twice in one object. Keep one.",
@@ -154,7 +154,7 @@ def test_a_broken_row_is_passed_by_and_named(tmp_path: Path, line: bytes, as_arr
 
 
 def test_what_looks_like_a_loss_and_is_none_is_kept(tmp_path: Path) -> None:
-    kept = [{"a": "1234567890123456789012"}, {"a": 18446744073709551615}, {"a": "b: c \\: {\"d\": 1}"}, {"a:": {":": 1}}]
+    kept = [{"a": "1234567890123456789012"}, {"a": 18446744073709551615}, {"a": 'b: c \\: {"d": 1}'}, {"a:": {":": 1}}]
     path = put(tmp_path, "a.jsonl", "\n".join(json.dumps(row, separators=(" , ", " : ")) for row in kept).encode())
 
     assert good(path) == kept
@@ -183,6 +183,23 @@ def test_a_huge_row_is_passed_by_without_being_held_in_memory(
     assert [row.values["a"] for row in found if isinstance(row, Row)] == ["1", "3"]
     assert ["at most" in row.reason for row in found if isinstance(row, BadRow)] == [True]
     assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_row_over_the_limit_is_passed_by_however_it_is_spread(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURO_REVIEW_MAX_BODY_BYTES", "100000")
+    settings.cache_clear()
+    cells = ["line\n" * 15_000, "line\n" * 15_000]
+    if form == "csv":
+        path = put(tmp_path, "a.csv", ('a,b\n1,2\n"' + '","'.join(cells) + '"\n3,4\n').encode())
+    else:
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.table({"a": ["1", cells[0], "3"], "b": ["2", cells[1], "4"]}), path)
+
+    assert good(path) == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+    assert ["at most" in reason for _, reason in bad(path)] == [True]
 
 
 def test_csv_rows_with_the_wrong_cells_or_quotes_are_passed_by(tmp_path: Path) -> None:
@@ -233,7 +250,9 @@ def test_a_file_that_is_no_data_is_refused_with_one_sentence(tmp_path: Path, nam
 
 
 def test_a_folder_or_nothing_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(InvalidError, match="is a folder. Name a file, or import what arrives in a folder with --watch"):
+    with pytest.raises(
+        InvalidError, match=r"is a folder. Name a file, or import what arrives in a folder with --watch"
+    ):
         rows(tmp_path)
     with pytest.raises(NotFoundError, match="There is no file"):
         rows(tmp_path / "nothing.csv")

@@ -34,7 +34,9 @@ def test_a_column_inside_nested_json_is_found() -> None:
 
 
 def test_a_column_can_be_kept_as_metadata_beside_what_the_row_has() -> None:
-    given, _ = built({"output": "o", "metadata": {"a": 1, "b": 1}, "team": "x"}, "metadata.team=team", "metadata.b=team")
+    given, _ = built(
+        {"output": "o", "metadata": {"a": 1, "b": 1}, "team": "x"}, "metadata.team=team", "metadata.b=team"
+    )
 
     assert given.metadata == {"a": 1, "b": "x", "team": "x"}
 
@@ -98,7 +100,10 @@ def test_columns_that_are_no_fields_are_remembered_up_to_a_bound() -> None:
         ({"output": "o", "prompt": 7}, "prompt cannot be used:"),
         ({"output": "o", "priority": 10}, "priority cannot be used:"),
         ({"output": "o", "created_at": "soon"}, "created_at cannot be used:"),
-        ({"output": "o", "verdict": "meh"}, "verdict cannot be used: input should be 'approve', 'correct' or 'reject'."),
+        (
+            {"output": "o", "verdict": "meh"},
+            "verdict cannot be used: input should be 'approve', 'correct' or 'reject'.",
+        ),
         ({"output": "o", "reviewer": "Bo"}, "reviewer is given without a verdict. Give the verdict, or leave it out."),
         ({"output": "o", "verdict": "reject", "reasons": "[broken"}, "reasons cannot be used:"),
     ],
@@ -143,7 +148,7 @@ def test_a_prompt_that_only_looks_like_a_chat_stays_a_text(prompt: str) -> None:
 
 @pytest.mark.parametrize("cell", ["nan", "inf", "1e999", "x", "9" * 200, "0x10", "-1"])
 def test_a_cell_that_is_no_number_is_refused(cell: str) -> None:
-    with pytest.raises(InvalidError, match="^cost_usd cannot be used"):
+    with pytest.raises(InvalidError, match=r"^cost_usd cannot be used"):
         built({"output": "o", "cost_usd": cell}, cells=True)
 
 

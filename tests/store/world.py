@@ -24,12 +24,10 @@ REFUSALS = (sa.exc.IntegrityError, sqlite3.IntegrityError)
 class Door:
     """A connection that can do what SQL can, in one transaction that is always rolled back."""
 
-    names: dict[str, Any]
-    kind: str
-
-    def __init__(self, run: Callable[[str], Any], postgres: bool) -> None:
+    def __init__(self, run: Callable[[str], Any], postgres: bool, names: dict[str, Any]) -> None:
         self.run = run
         self.postgres = postgres
+        self.names = names
         run("BEGIN")
 
     def attempt(self, statement: str) -> None:
@@ -101,6 +99,8 @@ class World:
         }
         self.bo, self.cy = access.actor(session, ids["bo"]), access.actor(session, ids["cy"])
         session.connection().execute(sa.text("UPDATE person SET disabled_at = 1 WHERE id = :id"), {"id": ids["gone"]})
+        for table, says in (("rubric", "text"), ("bad_definition", "minor_reasons")):
+            insert_rows(session, table, f"workflow_id version {says} written_at written_by", [(1, 1, "[]", 1, "bo")])
         sources = {name: workflows.source_id(session, name) for name in ("tests", "others")}
         self.names |= ids | {"flow": self.flow.id, "other_flow": self.other.id}
         self.names |= {"source": sources["tests"], "other_source": sources["others"]}

@@ -1,0 +1,132 @@
+"""Pictures of each screen, for a person to look at: `python -m tests.browser.screens FOLDER`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from db.engine import Database
+from db.migrate import migrate
+from db.tables import Role
+from tests.browser.house import PASSWORD, SAMPLES, SECRET, App, Tab, chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+LONG = "\n\n".join(f"{number}. {sample['output']}" for number, sample in enumerate(SAMPLES[:12], 1))
+NARROW = {"viewport": {"width": 360, "height": 740}}
+
+
+def shoot(tab: Tab, out: Path, name: str) -> None:
+    tab.page.wait_for_timeout(700)
+    tab.page.screenshot(path=out / f"{name}.png")
+    print(out / f"{name}.png")
+
+
+def set_up(tab: Tab, out: Path) -> str:
+    """Go through the form and return the token of the new admin."""
+    tab.open(f"/auth/setup?code={tab.app.code}")
+    shoot(tab, out, "set-up")
+    tab.page.fill("input[name=name]", "Ada Lovelace")
+    tab.page.fill("input[name=email]", "ada@example.com")
+    tab.page.fill("input[name=password]", "short")
+    tab.page.keyboard.press("Enter")
+    shoot(tab, out, "set-up-refused")
+    tab.page.fill("input[name=password]", PASSWORD)
+    tab.page.keyboard.press("Enter")
+    tab.sees(SAMPLES[0]["output"])
+    return next(one["value"] for one in tab.context.cookies() if one["name"] == "nr_session")
+
+
+def review(tab: Tab, out: Path, name: str) -> None:
+    """Shoot the Review screen: reading, a hint, a reason, and correcting."""
+    tab.open("/review")
+    tab.look()
+    shoot(tab, out, name)
+    tab.press("x")
+    tab.reads("A rejection needs a reason")
+    shoot(tab, out, f"{name}-hint")
+    tab.press("1")
+    shoot(tab, out, f"{name}-reason")
+    tab.start_to_correct()
+    shoot(tab, out, f"{name}-correcting")
+    tab.page.keyboard.press("Escape")
+    tab.press("s")
+    tab.look()
+
+
+def all_themes(browser: Browser, app: App, out: Path, ada: Tab, token: str) -> None:
+    """Shoot Review and Home in light, dark and narrow."""
+    dark, narrow = Tab(browser, app, token, color_scheme="dark"), Tab(browser, app, token, **NARROW)
+    for tab, suffix in ((ada, ""), (dark, "-dark"), (narrow, "-narrow")):
+        review(tab, out, f"review{suffix}")
+        tab.page.mouse.wheel(0, 5000)
+        shoot(tab, out, f"review{suffix}-foot")
+        tab.open("/home")
+        shoot(tab, out, f"home{suffix}")
+    ada.page.get_by_role("button", name="Remove the sample queue").click()
+    ada.reads("Load the sample queue")
+    shoot(ada, out, "home-empty")
+
+
+def long_answer_to_empty_queue(browser: Browser, app: App, out: Path) -> Tab:
+    """Shoot an answer longer than the screen, a key that came too early, a refusal, and the empty queue."""
+    flow = app.add_workflow("Long answers", [LONG, "Short."], prompt=LONG, context=LONG)
+    leo = Tab(browser, app, app.sign_in("Leo", Role.REVIEWER, flow))
+    leo.open("/review")
+    leo.look()
+    shoot(leo, out, "review-long")
+    leo.page.keyboard.press("a")
+    leo.page.wait_for_timeout(30)
+    leo.page.keyboard.press("a")
+    leo.reads("Ignored")
+    shoot(leo, out, "review-ignored-key")
+    app.change("UPDATE item SET lease_until = 1 WHERE workflow_id = :id AND status = 'held'", id=flow)
+    leo.press("a")
+    leo.reads("ran out")
+    shoot(leo, out, "review-error")
+    leo.press("a")
+    leo.reads("Nothing waits for you")
+    shoot(leo, out, "review-empty")
+    return leo
+
+
+def the_door(browser: Browser, app: App, out: Path, leo: Tab) -> None:
+    """Shoot the sign-in, somebody without a role, and the end of a session."""
+    for suffix, options in (("", {}), ("-dark", {"color_scheme": "dark"}), ("-narrow", NARROW)):
+        stranger = Tab(browser, app, **options)
+        stranger.open("/review")
+        stranger.page.fill("input[name=email]", "ada@example.com")
+        stranger.page.fill("input[name=password]", "wrong wrong wrong")
+        stranger.page.keyboard.press("Enter")
+        shoot(stranger, out, f"sign-in-refused{suffix}")
+    nobody = Tab(browser, app, app.sign_in("Eve", Role.EXPORT))
+    nobody.open("/review")
+    shoot(nobody, out, "no-role")
+    app.change("UPDATE sign_in SET ended_at = 1")
+    leo.page.keyboard.press("Enter")
+    shoot(leo, out, "session-ended")
+
+
+def main(out: Path) -> None:
+    os.environ["NEURO_REVIEW_SECRET"] = SECRET
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="nr-screens-") as folder:
+        url = f"sqlite:///{folder}/screens.db"
+        migrate(Database(url))
+        app = App(Path(folder), url)
+        try:
+            app.wait_until_healthy()
+            with chromium() as browser:
+                ada = Tab(browser, app)
+                all_themes(browser, app, out, ada, set_up(ada, out))
+                the_door(browser, app, out, long_answer_to_empty_queue(browser, app, out))
+        finally:
+            app.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "screens"))
