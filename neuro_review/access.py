@@ -57,10 +57,8 @@ class Actor:
             NotAllowedError: this person does not have it.
         """
         if not self.may(role, workflow_id):
-            where = "in this workflow " if workflow_id is not None else ""
-            raise NotAllowedError(
-                f"Only an {role} {where}may do that. Ask an admin for the role.".replace("an rev", "a rev")
-            )
+            where = " in this workflow" if workflow_id is not None else ""
+            raise NotAllowedError(f"That needs the role {role}{where}. Ask an admin for it.")
 
 
 PERSON = sa.text("SELECT id, name, email, disabled_at FROM person WHERE id = :id")
@@ -120,7 +118,8 @@ def add_person(
     at = now()
     person_id = connection.execute(
         sa.text(
-            "INSERT INTO person (name, email, password_hash, created_at) VALUES (:name, :email, :hash, :at) RETURNING id"
+            "INSERT INTO person (name, email, password_hash, created_at)"
+            " VALUES (:name, :email, :hash, :at) RETURNING id"
         ),
         {"name": name, "email": address, "hash": password_hash, "at": at},
     ).scalar_one()

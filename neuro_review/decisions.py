@@ -75,34 +75,24 @@ def decide(session: Session, item_id: str, by: Actor, lease_n: int, opinion: Opi
         raise LeaseLostError(f"This item {says} meanwhile. What you typed is kept; go on with the next one.")
     lifecycle.allow(item, VERB[opinion.verdict])
     queue.own(item, by, lease_n)
-    content = session.connection().execute(CONTENT, {"id": item_id}).one()
-    if content.output is None:
-        raise ConflictError("The content of this item was erased; there is nothing to judge. Escalate it.")
-    verdict, text = _settled(opinion, content.output)
-    workflow = workflows.by_id(session, item.workflow_id)
+    verdict, text, judged = _judged(session, item, opinion)
     _check_reasons(session, item, verdict, opinion.reasons)
     at = now()
-    judged = {
-        Verdict.APPROVE: item.output_hash,
-        Verdict.CORRECT: text_hash(content.salt, text or ""),
-        Verdict.REJECT: "",
-    }
-    review_id = _add_review(
-        session, item, by, verdict, judged[verdict], opinion, text, PURPOSE[Origin(item.origin)], at
-    )
+    purpose = PURPOSE[Origin(item.origin)]
+    review_id = _add_review(session, item, by, verdict, judged, opinion, text, purpose, at)
     grounds = Grounds(
         DecidedBy.HUMAN, VERDICT_STATUS[verdict], by.audit_name,
-        review_id=review_id, verdict=verdict, text_hash=judged[verdict],
+        review_id=review_id, verdict=verdict, text_hash=judged,
     )  # fmt: skip
-    final_at = at + workflow.grace_ms * 1000
-    decision_id = lifecycle.decide(session, item, grounds, at=at, final_at=final_at)
-    if workflow.grace_ms == 0 and item.origin == Origin.GATE:
+    grace = workflows.by_id(session, item.workflow_id).grace_ms * 1000
+    decision_id = lifecycle.decide(session, item, grounds, at=at, final_at=at + grace)
+    if grace == 0 and item.origin == Origin.GATE:
         lifecycle.leave(session, lifecycle.lock(session, item_id), at=at)
     session.connection().execute(
         sa.text("DELETE FROM draft WHERE item_id = :item AND person_id = :person"),
         {"item": item_id, "person": by.person_id},
     )
-    return Decided(decision_id, verdict, final_at)
+    return Decided(decision_id, verdict, at + grace)
 
 
 def _same_click(session: Session, item_id: str, by: Actor, opinion: Opinion) -> Decided | None:
@@ -114,6 +104,22 @@ def _same_click(session: Session, item_id: str, by: Actor, opinion: Opinion) -> 
     if row.person_id != by.person_id or row.item_id != item_id:
         raise InvalidError("This click id was used for another item. Load the page again.", "client_id")
     return Decided(row.id, Verdict(row.verdict), row.final_at)
+
+
+def _judged(session: Session, item: State, opinion: Opinion) -> tuple[Verdict, str | None, str]:
+    """Return the verdict as it is meant, the corrected text, and the hash of the text the reviewer stands behind.
+
+    Raises:
+        ConflictError: the content was erased.
+        InvalidError: the correction is empty or cannot be stored.
+    """
+    content = session.connection().execute(CONTENT, {"id": item.id}).one()
+    if content.output is None:
+        raise ConflictError("The content of this item was erased; there is nothing to judge. Escalate it.")
+    verdict, text = _settled(opinion, content.output)
+    if verdict is Verdict.APPROVE:
+        return verdict, None, item.output_hash
+    return verdict, text, text_hash(content.salt, text) if text is not None else ""
 
 
 def _settled(opinion: Opinion, output: str) -> tuple[Verdict, str | None]:
@@ -221,16 +227,8 @@ def recall(session: Session, item_id: str, by: Actor, *, reason: str, opinion: O
     if not reason.strip():
         raise InvalidError("A recall needs a reason; the application is told.", "reason")
     check_text(reason, "The reason", 10_000)
-    content = session.connection().execute(CONTENT, {"id": item_id}).one()
-    if content.output is None:
-        raise ConflictError("The content of this item was erased; it cannot be judged anew.")
-    verdict, text = _settled(opinion, content.output)
-    judged = {
-        Verdict.APPROVE: item.output_hash,
-        Verdict.CORRECT: text_hash(content.salt, text or ""),
-        Verdict.REJECT: "",
-    }
-    review_id = _add_review(session, item, by, verdict, judged[verdict], opinion, text, Purpose.ADJUDICATION, at)
+    verdict, text, judged = _judged(session, item, opinion)
+    review_id = _add_review(session, item, by, verdict, judged, opinion, text, Purpose.ADJUDICATION, at)
     lifecycle.recall(
         session, item, person_id=by.person_id, actor=by.audit_name, review_id=review_id, verdict=verdict, reason=reason,
         at=at,

@@ -29,6 +29,7 @@ from neuro_review.workflows import Workflow
 
 MOST_TOKENS = 1 << 53
 MOST_USD = 1e9
+LATEST = 253_402_300_799_999_999  # the end of the year 9999, the last that ISO 8601 writes with four digits
 
 
 def _as_id(value: Any) -> Any:
@@ -50,7 +51,7 @@ def _as_instant(value: Any) -> Any:
     return value
 
 
-Instant = Annotated[int, BeforeValidator(_as_instant), Field(ge=0, le=1 << 60)]
+Instant = Annotated[int, BeforeValidator(_as_instant), Field(ge=0, le=LATEST)]
 Count = Annotated[int, Field(ge=0, le=MOST_TOKENS, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 

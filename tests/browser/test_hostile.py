@@ -26,7 +26,8 @@ LITERALLY = re.compile("\u2060?".join(map(re.escape, NAME)))  # an invisible joi
 BIDI = "larch\u202e0.0$\u202c\u2066"
 LONG = "x" * 200_000
 MADE_BY_MARKUP = (
-    "img, a[href*='evil'], a[href^='mailto'], a[href^='javascript'], form form, .katex, table, h1, iframe, b"
+    "img, iframe, form form, table, .katex, b, h1:not(:text-is('Home')),"
+    " a[href*='evil'], a[href^='mailto'], a[href^='javascript']"
 )
 
 
@@ -80,9 +81,9 @@ def test_hostile_text_is_shown_as_it_is_and_asks_nobody_for_anything(
     pia.page.keyboard.press("Escape")
     pia.sees(PARTS[0])
 
-    pia.page.locator(".st-key-workflow").get_by_role("combobox").click()
-    pia.page.wait_for_timeout(1500); pia.page.screenshot(path="/tmp/x/run/opt.png"); print(pia.page.get_by_role("option").count())
-    pia.page.get_by_role("option").nth(1).click(timeout=4000)
+    pia.page.locator(".st-key-workflow").get_by_role("combobox").press("ArrowDown")
+    expect(pia.page.get_by_role("option").filter(has_text=NAME)).to_have_count(1)
+    pia.page.get_by_role("option").filter(has_text=NAME).click()
     pia.sees(PARTS[0])
     only_text(pia)
     pia.open("/home")
