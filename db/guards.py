@@ -3,42 +3,17 @@
 Why triggers beside the foreign keys and checks: SQLite enforces foreign keys only on connections that ask for it, and a
 stranger's shell does not. Each rule here therefore stands on its own. A guard is written once, as the condition under
 which a row is refused, and rendered for each engine. They are put back after every migration, because SQLite loses a
-table's triggers when it rebuilds it; at start the expected ones must all be there.
+table's triggers when it rebuilds it. At start the expected ones must all be there, word for word; so a change of a
+guard comes with a revision, which puts it in place.
 
 SQLite's `INSERT OR REPLACE` deletes the old row without telling the delete trigger, so there what may not be replaced
 also refuses to be inserted twice, by its key or by the hidden rowid, which anybody may choose; PostgreSQL has no such
 statement and its unique constraints do.
 """
 
-from dataclasses import dataclass
-
 import sqlalchemy as sa
 
-
-@dataclass(frozen=True)
-class Guard:
-    """One rule: the statement on the table is refused where the condition on OLD and NEW holds."""
-
-    table: str
-    on: str
-    name: str
-    refuse: str
-    says: str
-    only_if: str = "TRUE"
-    """A cheap condition on OLD and NEW that must hold first: PostgreSQL then calls no function for the other rows."""
-    only_on: str = ""
-    """The engine that needs it; both where empty."""
-    locks: str = ""
-    """The item that PostgreSQL locks before it looks, so that two transactions cannot each miss the other's row."""
-
-    def is_for(self, engine: str) -> bool:
-        """Tell whether this engine needs the guard."""
-        return self.only_on in ("", engine)
-
-    @property
-    def trigger(self) -> str:
-        """Return the name of the trigger."""
-        return f"guard_{self.table}_{self.name}"
+from db.triggers import Guard, never_emptied, postgres_body, postgres_function, postgres_trigger, sqlite_trigger
 
 
 def _not_replaced(table: str, same: str, what: str) -> Guard:
@@ -366,7 +341,7 @@ NEVER_EMPTIED = sorted({guard.table for guard in GUARDS if guard.on == "DELETE"}
 
 def install(connection: sa.Connection) -> None:
     """Put every guard in place, in the transaction of the caller."""
-    render = _postgres if connection.dialect.name == "postgresql" else _sqlite
+    render = postgres_trigger if connection.dialect.name == "postgresql" else sqlite_trigger
     for guard in GUARDS:
         for statement in render(guard) if guard.is_for(connection.dialect.name) else ():
             connection.exec_driver_sql(statement)
@@ -384,64 +359,20 @@ def missing(connection: sa.Connection) -> list[str]:
             " WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND c.relnamespace = current_schema()::regnamespace"
             " AND p.proconfig @> ARRAY['search_path=' || quote_ident(current_schema()) || ', pg_temp']"
         )
-        expected = {guard.trigger: (guard.table, _postgres_body(guard)) for guard in mine}
-        expected |= {f"guard_{table}_no_truncate": (table, _never_emptied(table)) for table in NEVER_EMPTIED}
+        expected = {guard.trigger: (guard.table, postgres_body(guard)) for guard in mine}
+        expected |= {f"guard_{table}_no_truncate": (table, never_emptied(table)) for table in NEVER_EMPTIED}
     else:
         rows = connection.exec_driver_sql("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
-        expected = {guard.trigger: (guard.table, _sqlite(guard)[1]) for guard in mine}
+        expected = {guard.trigger: (guard.table, sqlite_trigger(guard)[1]) for guard in mine}
     there = {name: (table, text) for name, table, text in rows}
     return sorted(name for name, guard in expected.items() if there.get(name) != guard)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _sqlite(guard: Guard) -> list[str]:
-    return [
-        f"DROP TRIGGER IF EXISTS {guard.trigger}",
-        f"CREATE TRIGGER {guard.trigger} BEFORE {guard.on} ON {guard.table} FOR EACH ROW"
-        f" WHEN ({guard.only_if}) AND ({guard.refuse})"
-        f" BEGIN SELECT RAISE(ABORT, {_quoted(guard.says)}); END",
-    ]
-
-
-def _postgres(guard: Guard) -> list[str]:
-    # A WHEN clause cannot ask another table, but where it need not, a row that passes costs no function call.
-    when = guard.only_if if "SELECT" in guard.refuse else f"({guard.only_if}) AND ({guard.refuse})"
-    return [
-        _postgres_function(guard.trigger, _postgres_body(guard)),
-        f"DROP TRIGGER IF EXISTS {guard.trigger} ON {guard.table}",
-        f"CREATE TRIGGER {guard.trigger} BEFORE {guard.on} ON {guard.table} FOR EACH ROW WHEN ({when})"
-        f" EXECUTE FUNCTION {guard.trigger}()",
-    ]
-
-
-def _postgres_body(guard: Guard) -> str:
-    refusal = f"RAISE EXCEPTION USING MESSAGE = {_quoted(guard.says)}, ERRCODE = 'integrity_constraint_violation';"
-    passed = "OLD" if guard.on == "DELETE" else "NEW"
-    if "SELECT" not in guard.refuse:
-        return f"BEGIN {refusal} RETURN {passed}; END"
-    lock = f"PERFORM 1 FROM item i WHERE i.id = {guard.locks} FOR UPDATE; " if guard.locks else ""
-    return f"BEGIN {lock}IF ({guard.refuse}) THEN {refusal} END IF; RETURN {passed}; END"
-
-
-def _postgres_function(name: str, body: str) -> str:
-    return f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
-
-
-def _never_emptied(table: str) -> str:
-    return (
-        f"BEGIN RAISE EXCEPTION USING MESSAGE = 'The table {table} is never emptied.',"
-        " ERRCODE = 'integrity_constraint_violation'; END"
-    )
 
 
 def _postgres_extras(connection: sa.Connection) -> None:
     for table in NEVER_EMPTIED:
         name = f"guard_{table}_no_truncate"
         for statement in (
-            _postgres_function(name, _never_emptied(table)),
+            postgres_function(name, never_emptied(table)),
             f"DROP TRIGGER IF EXISTS {name} ON {table}",
             f"CREATE TRIGGER {name} BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
         ):
