@@ -184,6 +184,7 @@ function focus(field, tries) {
   if (area) {
     area.focus();
     area.setSelectionRange(0, 0);
+    area.scrollTop = 0;
     area.scrollIntoView({block: "nearest"});
   } else if (tries && ours.field === field) setTimeout(focus, 25, field, tries - 1);
 }

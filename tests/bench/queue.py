@@ -39,7 +39,8 @@ class Hall:
     reviewer: Actor
     flow: workflows.Workflow
     took: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
-    pending: list[tuple[str, int]] = field(default_factory=list)
+    pending: list[int] = field(default_factory=list)
+    """When the grace of what was decided ends, in order."""
     turns: Iterator[int] = field(default_factory=itertools.count)
 
     @contextmanager
@@ -64,16 +65,15 @@ class Hall:
             again = decisions.undo(session, lease.item_id, by)
         with database.writing() as session:
             decided = decisions.decide(session, lease.item_id, by, again, opinion)
-        if decided.verdict is not Verdict.REJECT:
-            self.pending.append((lease.item_id, decided.undo_until))
-        if self.pending and self.pending[0][1] <= now():
+        self.pending.append(decided.undo_until)
+        if self.pending[0] <= now():
             self.release()
 
     def release(self) -> None:
-        item_id, until = self.pending.pop(0)
+        until = self.pending.pop(0)
         time.sleep(max(0, (until - now()) / 1e6 + 0.001))
         with self.timed("release"), self.database.writing() as session:
-            releases.release(session, item_id)
+            assert releases.release_due(session, most=1) == 1
 
 
 def furnish(url: str, size: int) -> Hall:

@@ -126,7 +126,7 @@ def test_a_missing_guard_is_refused_at_start_with_a_sentence(db: Database) -> No
     on = "" if db.is_sqlite else " ON release"
     run(db, f"DROP TRIGGER guard_release_decided{on}")
 
-    with pytest.raises(DatabaseUnusableError, match=r"guard_release_decided.*Restore a backup"):
+    with pytest.raises(DatabaseUnusableError, match=r"guard_release_decided.*verify-audit"):
         migrate(db)
 
 
