@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from db.clock import DAY, HOUR, MINUTE, SECOND, now
+from db.clock import DAY, HOUR, SECOND, now
 from db.tables import PassOver, Role
 from neuro_review import lifecycle
 from neuro_review.access import Actor
@@ -52,7 +52,7 @@ _FREE = (
     " AND NOT EXISTS (SELECT 1 FROM item_pass p WHERE p.item_id = item.id AND p.person_id = :me AND p.kind = 'skip'"
     " AND p.at > :skipped_since)"
 )
-_COLUMNS = "id, due_at, queue_band, queue_at, created_at, priority, assigned_to, lease_by"
+_COLUMNS = "id, due_at, queue_band, queue_at, assigned_to, escalated_at, lease_by"
 DUE = (
     f"SELECT {_COLUMNS} FROM item WHERE status = 'held' AND due_at IS NOT NULL AND escalated_at IS NULL"
     f" AND workflow_id = :workflow AND due_at < :due_before AND {_FREE} ORDER BY due_at LIMIT :most"
@@ -61,10 +61,14 @@ NEXT = (
     f"SELECT {_COLUMNS} FROM item WHERE status = 'held' AND escalated_at IS NULL AND workflow_id = :workflow"
     f" AND {_FREE} ORDER BY queue_band, queue_at, id LIMIT :most"
 )
+ESCALATED = (
+    f"SELECT {_COLUMNS} FROM item WHERE status = 'held' AND escalated_at IS NOT NULL AND workflow_id = :workflow"
+    f" AND {_FREE} ORDER BY escalated_at, id LIMIT :most"
+)
 _SKIP_LOCKED = " FOR UPDATE OF item SKIP LOCKED"
 CANDIDATES = {
-    "sqlite": (sa.text(DUE), sa.text(NEXT)),
-    "postgresql": (sa.text(DUE + _SKIP_LOCKED), sa.text(NEXT + _SKIP_LOCKED)),
+    "sqlite": tuple(map(sa.text, (DUE, NEXT, ESCALATED))),
+    "postgresql": tuple(sa.text(query + _SKIP_LOCKED) for query in (DUE, NEXT, ESCALATED)),
 }
 TAKE = sa.text(
     "UPDATE item SET lease_by = :me, lease_until = :until, lease_n = lease_n + 1"
@@ -74,6 +78,8 @@ TAKE = sa.text(
 
 def claim(session: Session, by: Actor, workflow_ids: Sequence[int], *, most: int = WINDOW) -> list[Lease]:
     """Give a reviewer the next items of these workflows, at most `most`; an empty list when nothing waits.
+
+    Who owns a workflow also gets what was escalated there, after what is due.
 
     Raises:
         NotAllowedError: not a reviewer of one of them.
@@ -98,20 +104,22 @@ def claim(session: Session, by: Actor, workflow_ids: Sequence[int], *, most: int
 
 def _candidates(session: Session, by: Actor, workflow_ids: Iterable[int], at: int, most: int) -> list[Any]:
     connection = session.connection()
-    due, following = CANDIDATES[connection.dialect.name]
+    due, following, escalated = CANDIDATES[connection.dialect.name]
     rows: dict[str, Any] = {}
     for workflow_id in workflow_ids:
         bound = {
             "workflow": workflow_id, "me": by.person_id, "now": at, "most": most,
             "skipped_since": at - SKIP_LASTS, "due_before": at + DUE_SOON,
         }  # fmt: skip
-        for query in (due, following):
+        mine = (due, following, escalated) if by.may(Role.OWNER, workflow_id) else (due, following)
+        for query in mine:
             rows.update((row.id, row) for row in connection.execute(query, bound))
     late = 1 << 62
 
-    def order(row: Any) -> tuple[int, int, int, str]:
+    def order(row: Any) -> tuple[int, int, int, int, str]:
         due_first = row.due_at if row.due_at is not None and row.due_at < at + DUE_SOON else late
-        return (due_first, row.queue_band, row.queue_at, row.id)
+        escalated_first = row.escalated_at if row.escalated_at is not None else late
+        return (due_first, escalated_first, row.queue_band, row.queue_at, row.id)
 
     return sorted(rows.values(), key=order)
 
@@ -122,12 +130,12 @@ def _why(row: Any, at: int, by: Actor) -> str:
         return "due"
     if row.assigned_to is not None and row.assigned_to == by.person_id:
         return "assigned to you"
-    if at - row.created_at > 10 * MINUTE and row.queue_band:
-        return "waiting longest"
+    if row.escalated_at is not None:
+        return "escalated to you"
+    # "Waiting longest" would be true of some and not of audits, and so tell which are audits.
     return "next in line"
 
 
-OWN = sa.text("SELECT lease_n, lease_until FROM item WHERE id = :id AND status = 'held' AND lease_by = :me")
 RENEW = sa.text(
     "UPDATE item SET lease_until = :until WHERE id = :id AND status = 'held' AND lease_by = :me AND lease_n = :n"
     " AND lease_until >= :now"
@@ -205,7 +213,7 @@ def own(item: State, by: Actor, lease_n: int) -> None:
         LeaseLostError: the lease has ended, or somebody else has the item.
     """
     if item.lease_by != by.person_id or item.lease_n != lease_n:
-        raise LeaseLostError("Somebody else has this item now. What you typed is kept; go on with the next one.")
+        raise LeaseLostError("Somebody else has this item now. Your verdict was not stored; go on with the next one.")
     if item.lease_until < now():
         raise LeaseLostError("Your time with this item ran out. What you typed is kept; it may come back to you.")
 

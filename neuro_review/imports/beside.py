@@ -1,7 +1,7 @@
 """A large file read by a process of its own: one core checks, salts and hashes while the other stores.
 
-Reading a row costs about 30 µs and storing it about 40 µs of a core; side by side the longer one counts. Sending it over
-costs 8 µs, so where no second core is free this loses a quarter. A thread gains nothing: both halves are Python.
+Reading a row costs about 30 µs of a core, storing it about 40; side by side only the longer one counts. Sending it
+over costs 8 µs, so where no second core is free this loses a quarter. A thread gains nothing: both halves are Python.
 
 The two talk over a socket pair. It holds about one batch, so the reader can never run ahead of the store.
 """

@@ -34,8 +34,7 @@ from neuro_review.intake import Door, Outcome, Submission, prepare
 from neuro_review.workflows import Workflow
 
 # So short that leases run out under the load: late verdicts are refused, and what a dead writer held comes back.
-queue.LEASE_LASTS = SECOND // 2
-
+SHORT_LEASE = SECOND // 2
 ENOUGH_WAITING = 400
 FILE_ROWS = 300  # more than one batch, so that a kill can fall between two
 VERDICTS = (Verdict.APPROVE, Verdict.APPROVE, Verdict.CORRECT, Verdict.REJECT)
@@ -77,7 +76,7 @@ class Reviewer:
         for lease in leases:
             self.tell("claimed", item=lease.item_id, lease=lease.lease_n)
         if self.chance.random() < 0.02:
-            time.sleep(queue.LEASE_LASTS / SECOND + 0.1)
+            time.sleep(SHORT_LEASE / SECOND + 0.1)
         for lease in leases:
             self.judge(flow, lease.item_id, lease.lease_n)
 
@@ -197,6 +196,7 @@ def _output(number: int) -> dict[str, Any]:
 
 def run(arguments: list[str]) -> None:
     """Work until killed, or for a number of steps."""
+    queue.LEASE_LASTS = SHORT_LEASE
     options = _options(arguments)
     if options.synchronous:
         engine.PRAGMAS += (f"synchronous={options.synchronous}",)  # type: ignore[assignment]

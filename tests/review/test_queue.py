@@ -110,8 +110,7 @@ def test_two_workflows_are_served_in_one_order(db: Database, team: Team) -> None
     ("facts", "why"),
     [
         ({"due_at": 1}, "due"),
-        ({"created_at": 1}, "waiting longest"),
-        ({}, "next in line"),
+        ({"created_at": 1}, "next in line"),
         ({"panel": True, "created_at": 1}, "next in line"),
     ],
 )
@@ -260,13 +259,13 @@ def test_three_lost_leases_of_one_person_do_not_escalate(db: Database, team: Tea
         moved_clock.forward(queue.LEASE_LASTS + SECOND)
 
 
-def test_an_escalated_item_is_held_and_offered_to_nobody_and_its_deadline_stays(db: Database, team: Team) -> None:
+def test_an_escalated_item_is_held_and_offered_to_no_reviewer_and_its_deadline_stays(db: Database, team: Team) -> None:
     item_id = put(db, team, due_at=now() + MINUTE)
 
     with db.writing() as session:
         queue.escalate(session, item_id, team.bo, "I know the customer.")
 
-    assert claim(db, team.olu, team) == []
+    assert claim(db, team.cy, team) == []
     assert fact(db, item_id, "status") == "held"
     assert fact(db, item_id, "due_at") is not None
 
@@ -398,3 +397,17 @@ def test_no_parameter_stands_where_a_partial_index_needs_a_word(db: Database) ->
     with db.engine.connect() as connection:
         for query in queue.CANDIDATES[connection.dialect.name]:
             assert "status = 'held'" in query.text
+
+
+def test_what_was_escalated_comes_to_an_owner_and_to_nobody_else(db: Database, team: Team) -> None:
+    with db.writing() as session:
+        item_id = make_item(session, team.support.id)
+        make_item(session, team.support.id)
+        queue.escalate(session, item_id, team.bo, "Who may promise that?")
+
+    with db.writing() as session:
+        bos = queue.claim(session, team.bo, [team.support.id])
+        olus = queue.claim(session, team.olu, [team.support.id])
+
+    assert item_id not in [lease.item_id for lease in bos]
+    assert [(lease.item_id, lease.why) for lease in olus] == [(item_id, "escalated to you")]
