@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from psycopg.adapt import Loader
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
@@ -24,6 +24,12 @@ from sqlmodel import Session
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / ".neuro_review"
 PATIENCE = 15  # seconds; as busy_timeout
+# A turn lasts milliseconds; who holds it for longer was stopped in the middle of one.
+TURN_COMES_WITHIN = 20.0  # seconds
+HELD = (
+    "Another process holds the database and does not go on. Nothing was stored. Look for a stopped import or worker"
+    " (`ps`, state T), continue or end it, then try again."
+)
 OLDEST_SQLITE = (3, 39, 0)  # IS DISTINCT FROM, RETURNING and partial indexes as the guards need them
 
 PRAGMAS = (
@@ -48,7 +54,8 @@ class DatabaseUnusableError(Exception):
 
 def database_url() -> str:
     """Return the URL of the environment, or of the file beside the app."""
-    return os.environ.get("NEURO_REVIEW_DATABASE_URL") or f"sqlite:///{DEFAULT_FOLDER / 'neuro_review.db'}"
+    folder = Path(os.environ.get("NEURO_REVIEW_FOLDER") or DEFAULT_FOLDER)
+    return os.environ.get("NEURO_REVIEW_DATABASE_URL") or f"sqlite:///{folder / 'neuro_review.db'}"
 
 
 class Database:
@@ -98,15 +105,24 @@ class Database:
             yield
             return
         # The threads of one process queue on the mutex, so that at most one of them polls the file.
-        with self._mutex:
-            try:
-                self._file_lock.acquire(poll_interval=0.001)
-            except (PermissionError, OSError) as error:
-                raise DatabaseUnusableError(cannot_write(self.path.parent)) from error
+        if not self._mutex.acquire(timeout=TURN_COMES_WITHIN):
+            raise DatabaseUnusableError(HELD)
+        try:
+            self._take(self._file_lock)
             try:
                 yield
             finally:
                 self._file_lock.release()
+        finally:
+            self._mutex.release()
+
+    def _take(self, lock: FileLock) -> None:
+        try:
+            lock.acquire(timeout=TURN_COMES_WITHIN, poll_interval=0.001)
+        except Timeout as error:
+            raise DatabaseUnusableError(HELD) from error
+        except OSError as error:
+            raise DatabaseUnusableError(cannot_write(self.path.parent)) from error
 
     def ping(self) -> None:
         """Ask the database for one value.
@@ -246,6 +262,7 @@ SENTENCES = (
     ),
     ("password authentication failed", "PostgreSQL refused the password. Check NEURO_REVIEW_DATABASE_URL."),
 )
+NO_SERVER = ("connect", "resolve", "name or service", "no route", "timeout expired", "shutting down", "terminating")
 AWAY = "The database does not answer. Check that the server runs and that NEURO_REVIEW_DATABASE_URL is right."
 
 
@@ -261,6 +278,6 @@ def explained() -> Iterator[None]:
         for words, sentence in SENTENCES:
             if words in said:
                 raise DatabaseUnusableError(sentence) from error
-        if (isinstance(error, sa.exc.OperationalError) and error.connection_invalidated) or "connect" in said:
+        if getattr(error, "connection_invalidated", False) or any(words in said for words in NO_SERVER):
             raise DatabaseUnusableError(AWAY) from error
         raise

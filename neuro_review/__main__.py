@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from neuro_review import __version__
+
 # Each command, the module that holds it, and what the overview says: so that `--help` imports none of them.
 COMMANDS = {
     "import": ("imports", "Take outputs, or labels of the past, from a file."),
@@ -39,6 +41,7 @@ class LazyGroup(click.Group):
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="Neuro Review")
 def main() -> None:
     """Run Neuro Review from the command line: exit code 0 done, 1 refused or failed, 2 wrong usage."""
 

@@ -167,6 +167,68 @@ def person_by_email(session: Session, email: str) -> int:
     return int(row.id)
 
 
+def people(session: Session) -> list[tuple[str, str, str, bool]]:
+    """Return everybody: e-mail, name, roles in words, and whether the account is in use; by e-mail."""
+    rows = session.connection().execute(
+        sa.text(
+            "SELECT p.email, p.name, p.disabled_at, g.role, w.name AS workflow FROM person p"
+            " LEFT JOIN role_grant g ON g.person_id = p.id LEFT JOIN workflow w ON w.id = g.workflow_id"
+            " ORDER BY p.email, g.role, w.name"
+        )
+    )
+    found: dict[str, tuple[str, list[str], bool]] = {}
+    for row in rows:
+        _, roles, _ = found.setdefault(row.email, (row.name, [], row.disabled_at is None))
+        if row.role:
+            roles.append(f"{row.role} of {row.workflow}" if row.workflow else row.role)
+    return [(email, name, ", ".join(roles), in_use) for email, (name, roles, in_use) in found.items()]
+
+
+OTHER_ADMINS = sa.text(
+    "SELECT count(*) FROM role_grant g JOIN person p ON p.id = g.person_id"
+    " WHERE g.role = 'admin' AND g.workflow_id IS NULL AND p.disabled_at IS NULL AND p.id <> :id"
+)
+SOLE_OWNER = sa.text(
+    "SELECT w.name FROM workflow w JOIN role_grant g ON g.workflow_id = w.id AND g.role = 'owner' AND g.person_id = :id"
+    " WHERE w.archived_at IS NULL AND NOT EXISTS (SELECT 1 FROM role_grant o JOIN person p ON p.id = o.person_id"
+    " WHERE o.workflow_id = w.id AND o.role = 'owner' AND o.person_id <> :id AND p.disabled_at IS NULL) LIMIT 1"
+)
+
+
+def disable(session: Session, by: Actor, person_id: int) -> None:
+    """Close an account: its sessions end at once, what it holds comes back as its leases end, past verdicts stand.
+
+    Raises:
+        NotAllowedError: not an admin.
+        ConflictError: nobody else is an admin, or a workflow would have no owner.
+    """
+    by.require(Role.ADMIN)
+    connection = session.connection()
+    if not connection.execute(OTHER_ADMINS, {"id": person_id}).scalar_one():
+        raise ConflictError("This is the last admin. Add another one first.")
+    left_alone = connection.execute(SOLE_OWNER, {"id": person_id}).first()
+    if left_alone:
+        raise ConflictError(f"The workflow “{left_alone.name}” would have no owner. Name a successor first.")
+    at = now()
+    connection.execute(sa.text("UPDATE person SET disabled_at = :at WHERE id = :id"), {"at": at, "id": person_id})
+    record(session, f"person/{person_id}", by.audit_name, Action.PERSON_CHANGED, {"disabled": True}, at)
+    end_sessions(session, [person_id])
+
+
+def set_password(session: Session, by: Actor, person_id: int, password_hash: str) -> None:
+    """Give a person another password; every session they have ends.
+
+    Raises:
+        NotAllowedError: not an admin.
+    """
+    by.require(Role.ADMIN)
+    session.connection().execute(
+        sa.text("UPDATE person SET password_hash = :hash WHERE id = :id"), {"hash": password_hash, "id": person_id}
+    )
+    record(session, f"person/{person_id}", by.audit_name, Action.PERSON_CHANGED, {"password": "changed"})
+    end_sessions(session, [person_id])
+
+
 def end_sessions(session: Session, person_ids: Iterable[int]) -> None:
     """End every session of these people, so that a changed role holds at once."""
     for person_id in person_ids:

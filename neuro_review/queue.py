@@ -87,10 +87,19 @@ def claim(session: Session, by: Actor, workflow_ids: Sequence[int], *, most: int
     for workflow_id in workflow_ids:
         by.require(Role.REVIEWER, workflow_id)
     at = now()
-    rows = _candidates(session, by, workflow_ids, at, most)
-    leases = []
+    leases: list[Lease] = []
+    # An item that is escalated instead of handed out must not leave a hand empty while others wait.
+    while not leases and _take(session, by, _candidates(session, by, workflow_ids, at, most), at, most, leases):
+        pass
+    return leases
+
+
+def _take(session: Session, by: Actor, rows: list[Any], at: int, most: int, leases: list[Lease]) -> bool:
+    """Lease what is free of these; tell whether some were escalated, so that others have come up behind them."""
+    escalated = False
     for row in rows:
         if row.lease_by is not None and _lost(session, row.id, row.lease_by, at):
+            escalated = True
             continue
         taken = session.connection().execute(
             TAKE, {"me": by.person_id, "until": at + LEASE_LASTS, "id": row.id, "now": at}
@@ -99,7 +108,7 @@ def claim(session: Session, by: Actor, workflow_ids: Sequence[int], *, most: int
             leases.append(Lease(row.id, taken.lease_n, at + LEASE_LASTS, _why(row, at, by)))
         if len(leases) == most:
             break
-    return leases
+    return escalated
 
 
 def _candidates(session: Session, by: Actor, workflow_ids: Iterable[int], at: int, most: int) -> list[Any]:
@@ -242,8 +251,11 @@ def _pass_over(session: Session, item_id: str, person_id: int | None, kind: Pass
     connection.execute(PASS, {"item": item_id, "person": person_id, "kind": kind, "at": at})
     if connection.execute(PASSES, {"item": item_id, "kind": kind}).scalar_one() < PASSES_TO_ESCALATE:
         return False
+    item = lifecycle.lock(session, item_id)
+    if item.escalated_at is not None:
+        return False
     why = "skipped" if kind is PassOver.SKIP else "let go"
-    _escalate(session, lifecycle.lock(session, item_id), "policy", f"{why} by {PASSES_TO_ESCALATE} people")
+    _escalate(session, item, "policy", f"{why} by {PASSES_TO_ESCALATE} people")
     return True
 
 

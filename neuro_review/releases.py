@@ -1,5 +1,7 @@
 """What leaves: after grace the release and the message; lapsing and withdrawing, which release nothing."""
 
+import logging
+
 import sqlalchemy as sa
 from sqlmodel import Session
 
@@ -7,9 +9,10 @@ from db.clock import now
 from db.tables import DecidedBy, Origin, Status
 from neuro_review import lifecycle
 from neuro_review.content import text_hash
-from neuro_review.errors import ConflictError, NotFoundError
+from neuro_review.errors import ConflictError, NeuroReviewError, NotFoundError
 from neuro_review.lifecycle import Grounds, Verb
 
+LOG = logging.getLogger(__name__)
 DUE = {
     "sqlite": sa.text(
         "SELECT id FROM item WHERE leaves_at IS NOT NULL AND leaves_at <= :now ORDER BY leaves_at LIMIT :most"
@@ -21,14 +24,24 @@ DUE = {
 }
 
 
-def release_due(session: Session, most: int = 64) -> int:
-    """Let everything leave whose grace has ended, at most `most` items; returns how many left."""
+def release_due(session: Session, most: int = 64, broken: set[str] | None = None) -> int:
+    """Let everything leave whose grace has ended, at most `most` items; returns how many left.
+
+    One that cannot leave keeps no other: it is put into `broken`, and passed over while it is in there.
+    """
     connection = session.connection()
-    at = now()
-    ids = [row.id for row in connection.execute(DUE[connection.dialect.name], {"now": at, "most": most})]
-    for item_id in ids:
-        lifecycle.leave(session, lifecycle.lock(session, item_id), at=at)
-    return len(ids)
+    at, broken = now(), set() if broken is None else broken
+    rows = connection.execute(DUE[connection.dialect.name], {"now": at, "most": most + len(broken)})
+    left = 0
+    for item_id in [row.id for row in rows if row.id not in broken]:
+        try:
+            with session.begin_nested():
+                lifecycle.leave(session, lifecycle.lock(session, item_id), at=at)
+            left += 1
+        except (NeuroReviewError, sa.exc.IntegrityError) as error:
+            LOG.error("Item %s cannot leave; run verify-audit. %s", item_id, str(error).splitlines()[0][:200])
+            broken.add(item_id)
+    return left
 
 
 def release(session: Session, item_id: str) -> str | None:

@@ -1,8 +1,10 @@
 """What an operator may set, read once from the environment as `NEURO_REVIEW_*`."""
 
+import contextlib
 import functools
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -10,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.engine import DEFAULT_FOLDER
 from neuro_review.errors import InvalidError, UnavailableError
+
+SHORTEST_SECRET = 32  # characters
 
 
 class Settings(BaseSettings):
@@ -21,7 +25,7 @@ class Settings(BaseSettings):
     """Where everything is stored; the default is a SQLite file in `.neuro_review/` beside `app.py`."""
     folder: Path = DEFAULT_FOLDER
     """Where the secret, the default database and exported files lie."""
-    secret: str | None = Field(default=None, repr=False, min_length=32)
+    secret: str | None = Field(default=None, repr=False, min_length=SHORTEST_SECRET)
     """Signs and seals; the default is made once and kept in the folder. All replicas share one."""
     setup_code: str | None = Field(default=None, repr=False)
     """The one-time code of the first visit; the default is made at each start and printed."""
@@ -37,6 +41,8 @@ class Settings(BaseSettings):
     """Set it behind HTTPS: the session cookie then never travels unencrypted."""
     metrics_token: str | None = Field(default=None, repr=False, min_length=16)
     """Who scrapes metrics sends it as a bearer token; without it there are no metrics."""
+    trust_proxy: bool = False
+    """Whether a proxy stands before the app that writes `X-Forwarded-For` itself: tries are then counted by that."""
     demo: bool = False
     """Set by the command `demo` alone: a link may then sign in."""
     worker: bool = True
@@ -71,22 +77,30 @@ def _kept_secret(folder: Path) -> bytes:
     path = folder / "secret"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            # O_EXCL: of several processes that start at once exactly one writes the secret, the others read it.
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            kept = path.read_text().strip()
-            if len(kept) < 32:
-                raise UnavailableError(
-                    f"The file {path} is damaged. Restore it from where you keep it, or set NEURO_REVIEW_SECRET."
-                ) from None
-            return kept.encode()
-        with os.fdopen(handle, "w") as file:
-            fresh = secrets.token_hex(32)
-            file.write(fresh)
-        return fresh.encode()
+        if not path.exists():
+            _make_secret(path)
+        kept = path.read_text().strip()
     except OSError as error:
         raise UnavailableError(
             f"The folder {folder} cannot be written."
             " Give this user the right to write there, or set NEURO_REVIEW_SECRET."
         ) from error
+    if len(kept) < SHORTEST_SECRET:
+        raise UnavailableError(
+            f"The file {path} is damaged. Restore it from where you keep it, or set NEURO_REVIEW_SECRET."
+        )
+    return kept.encode()
+
+
+def _make_secret(path: Path) -> None:
+    """Put a fresh secret in place, whole or not at all; of several processes at once the first one's stays."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".secret-")  # readable by its owner alone
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        os.unlink(name)

@@ -12,42 +12,43 @@ import threading
 import sqlalchemy as sa
 
 from db.clock import SECOND, now
-from db.engine import Database, DatabaseUnusableError
+from db.engine import Database
 from neuro_review import audit, releases
-from neuro_review.errors import NeuroReviewError
 
 LOG = logging.getLogger("neuro_review.worker")
 NAP = 0.25  # seconds between looks; a verdict leaves at most this long after its grace
 SEAL_EVERY = 60 * SECOND
 AFTER_A_FAILURE = 2.0  # seconds
+LOOKED_AFTER_EVERY = 0.5  # seconds
 NEXT = sa.text("SELECT min(leaves_at) FROM item WHERE leaves_at IS NOT NULL")
 
 
 def run(database: Database, stop: threading.Event) -> None:
     """Do the background work until told to stop; a failure is logged and tried again."""
     sealed_at = 0
+    broken: set[str] = set()
     while not stop.is_set():
         try:
-            while release_some(database) and not stop.is_set():
+            while release_some(database, broken) and not stop.is_set():
                 pass
             if now() - sealed_at >= SEAL_EVERY:
                 sealed_at = now()
                 while seal_some(database) and not stop.is_set():
                     pass
             stop.wait(_until_next(database))
-        except (NeuroReviewError, DatabaseUnusableError, sa.exc.SQLAlchemyError) as error:
+        except Exception as error:  # whatever it is: a worker that has ended would release nothing any more
             LOG.warning("The background work was interrupted and goes on in a moment: %s", _in_short(error))
             stop.wait(AFTER_A_FAILURE)
 
 
-def release_some(database: Database) -> int:
+def release_some(database: Database, broken: set[str] | None = None) -> int:
     """Let what is due leave, in one short transaction; returns how many left."""
     with database.reading() as session:
         waiting = session.connection().execute(NEXT).scalar()
     if waiting is None or waiting > now():
         return 0
     with database.writing() as session:
-        return releases.release_due(session)
+        return releases.release_due(session, broken=broken)
 
 
 def seal_some(database: Database) -> int:
@@ -63,7 +64,8 @@ def _until_next(database: Database) -> float:
 
 
 def _in_short(error: Exception) -> str:
-    return str(getattr(error, "orig", error)).splitlines()[0][:200]
+    said = str(getattr(error, "orig", error)).splitlines()
+    return f"{type(error).__name__}: {said[0][:200] if said else ''}"
 
 
 def start_child() -> subprocess.Popen[bytes]:
@@ -72,6 +74,19 @@ def start_child() -> subprocess.Popen[bytes]:
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     # In a session of its own: Ctrl+C in the terminal reaches the app alone, and the app ends the worker.
     return subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root, start_new_session=True)
+
+
+def keep_alive(ended: threading.Event) -> None:
+    """Start the worker and start it again whenever it ends, until told to end it for good."""
+    while not ended.is_set():
+        child = start_child()
+        while child.poll() is None and not ended.wait(LOOKED_AFTER_EVERY):
+            pass
+        if ended.is_set():
+            stop(child)
+        else:
+            LOG.error("The background worker ended by itself (exit %s); it is started again.", child.returncode)
+            ended.wait(AFTER_A_FAILURE)
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:

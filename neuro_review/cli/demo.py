@@ -37,6 +37,7 @@ def demo_command(port: int, no_browser: bool) -> None:
         signal.signal(one, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="neuro-review-demo-"))
     url = f"sqlite:///{folder / 'demo.db'}"
+    os.environ["NEURO_REVIEW_FOLDER"] = str(folder)  # nothing of it lands beside the code
     try:
         token = _fill(url)
         port = port or _free_port()

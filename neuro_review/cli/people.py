@@ -1,4 +1,4 @@
-"""`user add` and `workflow add`: who works here, and on what."""
+"""`user` and `workflow`: who works here, and on what."""
 
 import sys
 
@@ -7,13 +7,21 @@ import click
 from db.tables import Role
 from neuro_review import access, workflows
 from neuro_review.cli.base import open_database, operator, print_json, told
+from neuro_review.errors import InvalidError
 
 ROLES = (Role.REVIEWER, Role.OWNER, Role.ADMIN)
 
 
 @click.group("user")
 def user_command() -> None:
-    """Add people."""
+    """Add people, see who is here, change a password, close an account."""
+
+
+def _typed_password() -> str:
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise InvalidError("No password came on standard input. Pipe it in, or type it and press Enter.", "password")
+    return password
 
 
 @user_command.command("add")
@@ -28,8 +36,7 @@ def user_add(name: str, email: str, role: str, workflow_name: str | None, passwo
     """Add a person; the password comes from standard input, so that no process list shows it."""
     from neuro_review import sessions  # noqa: PLC0415 - argon2 is needed by this command only
 
-    password = sys.stdin.readline().rstrip("\r\n")
-    hashed = sessions.hash_password(password, email)
+    hashed = sessions.hash_password(_typed_password(), email)
     database = open_database()
     with database.writing() as session:
         workflow_id = workflows.by_name(session, workflow_name).id if workflow_name else None
@@ -40,6 +47,46 @@ def user_add(name: str, email: str, role: str, workflow_name: str | None, passwo
         print_json({"person": person_id, "email": access.clean_email(email), "role": role})
     else:
         click.echo(f"{name} can sign in as {access.clean_email(email)}.")
+
+
+@user_command.command("password")
+@click.argument("email")
+@click.option("--password-stdin", is_flag=True, required=True, help="Read the new password from standard input.")
+@told
+def user_password(email: str, password_stdin: bool) -> None:
+    """Give somebody a new password; they are signed out everywhere."""
+    from neuro_review import sessions  # noqa: PLC0415 - argon2 is needed by this command only
+
+    hashed = sessions.hash_password(_typed_password(), email)
+    database = open_database()
+    with database.writing() as session:
+        access.set_password(session, operator(), access.person_by_email(session, email), hashed)
+    click.echo(f"{email} has a new password and is signed out everywhere.")
+
+
+@user_command.command("disable")
+@click.argument("email")
+@told
+def user_disable(email: str) -> None:
+    """Close somebody's account; their verdicts stand."""
+    database = open_database()
+    with database.writing() as session:
+        access.disable(session, operator(), access.person_by_email(session, email))
+    click.echo(f"{email} can no longer sign in. What they hold comes back to the queue within two minutes.")
+
+
+@user_command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@told
+def user_list(as_json: bool) -> None:
+    """Say who is here, and with which roles."""
+    with open_database().reading() as session:
+        people = access.people(session)
+    if as_json:
+        print_json([{"email": e, "name": n, "roles": r, "in_use": used} for e, n, r, used in people])
+        return
+    for email, name, roles, in_use in people:
+        click.echo(f"{email}  {name}  {roles or 'no role'}{'' if in_use else '  (closed)'}")
 
 
 @click.group("workflow")

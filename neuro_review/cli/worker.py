@@ -18,10 +18,9 @@ def worker_command(worker_id: str, until_stdin_closes: bool) -> None:
     """Release what left its grace and seal the audit log, until stopped. Set NEURO_REVIEW_WORKER=false for the app."""
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {worker_id} %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    database = open_database()
     stop = threading.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: stop.set())
     if until_stdin_closes:
         worker.watch_stdin(stop)
-    worker.run(database, stop)
+    worker.run(open_database(), stop)

@@ -161,11 +161,17 @@ async def _fields(request: Request) -> dict[str, str]:
         body += chunk
         if len(body) > MOST_BYTES:
             raise TooLargeError("The form is too long. Nothing was stored; shorten what you typed.")
-    parsed = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
+    try:
+        parsed = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
+    except ValueError as error:
+        raise TooLargeError("The form has too many fields. Load the page again.") from error
     return {name: values[0] for name, values in parsed.items()}
 
 
 def _place(request: Request) -> str:
+    """Return where a try comes from; a header that anybody can write counts only where a proxy is trusted."""
+    if "x-forwarded-for" in request.headers and not settings().trust_proxy:
+        return "behind an unknown proxy"
     return request.client.host if request.client else "unknown"
 
 

@@ -4,6 +4,7 @@ import gc
 import importlib
 import logging
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -27,7 +28,10 @@ def lifespan(door: Door, address: Callable[[], str]) -> Callable[[Any], Abstract
     @asynccontextmanager
     async def live(_app: Any) -> AsyncIterator[None]:
         await to_thread.run_sync(_open, door)
-        child = worker.start_child() if settings().worker else None
+        ended = threading.Event()
+        keeper = threading.Thread(target=worker.keep_alive, args=(ended,), name="worker-keeper", daemon=True)
+        if settings().worker:
+            keeper.start()
         # What was imported lives for ever; without this each collection would walk all of it.
         gc.collect()
         gc.freeze()
@@ -35,8 +39,9 @@ def lifespan(door: Door, address: Callable[[], str]) -> Callable[[Any], Abstract
         try:
             yield
         finally:
-            if child is not None:
-                await to_thread.run_sync(worker.stop, child)
+            ended.set()
+            if keeper.is_alive():
+                await to_thread.run_sync(keeper.join, 10)
             door.database().dispose()
 
     return live

@@ -247,8 +247,21 @@ def test_three_lost_leases_of_different_people_escalate(db: Database, team: Team
         assert ids(claim(db, actor, team)) == [item_id]
         moved_clock.forward(queue.LEASE_LASTS + SECOND)
 
-    assert claim(db, team.ada, team) == []
+    assert claim(db, team.bo, team) == []
     assert fact(db, item_id, "escalated_at") is not None
+
+
+def test_what_is_escalated_instead_of_handed_out_leaves_no_hand_empty(
+    db: Database, team: Team, moved_clock: Clock
+) -> None:
+    lost, following = put(db, team, created_at=1), put(db, team)
+    for actor in (team.bo, team.cy, team.olu):
+        with db.writing() as session:
+            assert ids(queue.claim(session, actor, [team.support.id], most=1)) == [lost]
+        moved_clock.forward(queue.LEASE_LASTS + SECOND)
+
+    with db.writing() as session:
+        assert ids(queue.claim(session, team.bo, [team.support.id], most=1)) == [following]
 
 
 def test_three_lost_leases_of_one_person_do_not_escalate(db: Database, team: Team, moved_clock: Clock) -> None:

@@ -1,0 +1,119 @@
+"""The background work: what keeps it alive, and that one broken item keeps no other."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from db import engine
+from db.engine import Database, DatabaseUnusableError
+from db.tables import Verdict
+from neuro_review import decisions, releases, settings, worker
+from neuro_review.decisions import Opinion
+from tests.conftest import Clock, Team
+from tests.helpers import claim_one, make_item
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        wait_for_the_end = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+        started.append(subprocess.Popen(wait_for_the_end, stdin=subprocess.PIPE))
+        return started[-1]
+
+    monkeypatch.setattr(worker, "start_child", start)
+    monkeypatch.setattr(worker, "AFTER_A_FAILURE", 0.01)
+    monkeypatch.setattr(worker, "LOOKED_AFTER_EVERY", 0.02)
+    yield started
+    for child in started:
+        child.kill()
+
+
+def test_a_worker_that_ends_by_itself_is_started_again(children: list[subprocess.Popen[bytes]]) -> None:
+    ended = threading.Event()
+    keeper = threading.Thread(target=worker.keep_alive, args=(ended,))
+    keeper.start()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and len(children) < 2:
+        for child in children[:1]:
+            child.kill()
+        time.sleep(0.02)
+    ended.set()
+    keeper.join(10)
+
+    assert len(children) == 2
+    assert [child.poll() is not None for child in children] == [True, True]
+
+
+def test_an_item_that_cannot_leave_keeps_no_other(
+    db: Database, team: Team, moved_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with db.writing() as session:
+        ids = [make_item(session, team.support.id) for _ in range(3)]
+        for _ in ids:
+            lease = claim_one(session, team.bo, team.support)
+            decisions.decide(session, lease.item_id, team.bo, lease.lease_n, Opinion(Verdict.APPROVE))
+    moved_clock.forward(60_000_000)
+    real = releases.lifecycle.leave
+
+    def leave(session: object, item: releases.lifecycle.State, *, at: int) -> str | None:
+        if item.id == ids[1]:
+            raise releases.ConflictError("Broken.")
+        return real(session, item, at=at)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(releases.lifecycle, "leave", leave)
+    broken: set[str] = set()
+    with db.writing() as session:
+        first = releases.release_due(session, broken=broken)
+        second = releases.release_due(session, broken=broken)
+
+    assert (first, second, broken) == (2, 0, {ids[1]})
+    with db.reading() as session:
+        left = session.connection().execute(sa.text("SELECT item_id FROM release")).scalars().all()
+    assert sorted(left) == sorted([ids[0], ids[2]])
+
+
+def test_who_holds_the_database_and_does_not_go_on_is_named(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not db.is_sqlite:
+        pytest.skip("PostgreSQL has no such turn")
+    monkeypatch.setattr(engine, "TURN_COMES_WITHIN", 0.1)
+    stopped = Database(f"sqlite:///{db.path}")
+
+    with (
+        stopped.writing(),
+        pytest.raises(DatabaseUnusableError, match="Another process holds the database"),
+        db.writing(),
+    ):
+        pass
+
+    with db.writing() as session:
+        assert session.connection().execute(sa.text("SELECT 1")).scalar() == 1
+
+
+def test_of_many_first_starts_one_secret_stays(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NEURO_REVIEW_SECRET")
+    settings.settings.cache_clear()
+    folder = settings.settings().folder
+    found: list[bytes] = []
+    gate = threading.Barrier(8)
+
+    def start() -> None:
+        gate.wait()
+        found.append(settings._kept_secret.__wrapped__(folder))
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert [path.name for path in folder.iterdir()] == ["secret"]
+    assert (folder / "secret").stat().st_mode & 0o777 == 0o600
