@@ -38,10 +38,13 @@ def parse_iso(text: str) -> int:
     """Return the instant that an ISO 8601 text names, in microseconds, UTC; without an offset it is UTC.
 
     Raises:
-        ValueError: the text is not a date and time.
+        ValueError: the text is not a date and time, or its offset leads out of the years 1 to 9999.
     """
     at = datetime.fromisoformat(text)
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("The offset leads out of the calendar.") from error
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // _RESOLUTION
 
 

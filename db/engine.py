@@ -161,6 +161,12 @@ def _normal(url: str) -> URL:
     raise DatabaseUnusableError(f"Neuro Review runs on SQLite and PostgreSQL, not on {backend}.")
 
 
+def sqlite_file(url: str) -> Path | None:
+    """Return where the file of a SQLite address lies, without touching it; None for another engine."""
+    parsed = _normal(url)
+    return Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
+
+
 def _check_sqlite(url: URL) -> None:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         wanted = ".".join(map(str, OLDEST_SQLITE))

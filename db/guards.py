@@ -11,9 +11,20 @@ also refuses to be inserted twice, by its key or by the hidden rowid, which anyb
 statement and its unique constraints do.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 
-from db.triggers import Guard, never_emptied, postgres_body, postgres_function, postgres_trigger, sqlite_trigger
+from db.triggers import (
+    Guard,
+    never_emptied,
+    never_emptied_trigger,
+    postgres_body,
+    postgres_trigger,
+    postgres_type,
+    present,
+    sqlite_trigger,
+)
 
 
 def _not_replaced(table: str, same: str, what: str) -> Guard:
@@ -307,6 +318,13 @@ GUARDS: list[Guard] = [
     ),
     *_append_only("erasure", "item_id", "An erasure"),
     Guard(
+        "erasure", "INSERT", "told",
+        "NOT EXISTS (SELECT 1 FROM audit a WHERE a.stream = replace(CAST(NEW.item_id AS TEXT), '-', '') AND"
+        " a.action = 'item.erased' AND a.actor = NEW.erased_by AND a.at = NEW.at AND"
+        " NOT EXISTS (SELECT 1 FROM audit b WHERE b.stream = a.stream AND b.seq > a.seq))",
+        "An erasure comes with its audit event, which is written first.",
+    ),
+    Guard(
         "certificate", "UPDATE", "no_rewrite",
         f"{_fixed('certificate', CERTIFICATE_FIXED)} OR (OLD.voided_at IS NOT NULL AND"
         " (NEW.voided_at IS DISTINCT FROM OLD.voided_at OR NEW.void_reason IS DISTINCT FROM OLD.void_reason))",
@@ -352,30 +370,20 @@ def install(connection: sa.Connection) -> None:
 def missing(connection: sa.Connection) -> list[str]:
     """Return the names of the guards that should be in the database and are missing, switched off or rewritten."""
     mine = [guard for guard in GUARDS if guard.is_for(connection.dialect.name)]
+    expected: dict[str, tuple[Any, ...]]
     if connection.dialect.name == "postgresql":
-        rows = connection.exec_driver_sql(
-            "SELECT tgname, relname, prosrc FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
-            " JOIN pg_proc p ON p.oid = t.tgfoid"
-            " WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND c.relnamespace = current_schema()::regnamespace"
-            " AND p.proconfig @> ARRAY['search_path=' || quote_ident(current_schema()) || ', pg_temp']"
-        )
-        expected = {guard.trigger: (guard.table, postgres_body(guard)) for guard in mine}
-        expected |= {f"guard_{table}_no_truncate": (table, never_emptied(table)) for table in NEVER_EMPTIED}
+        expected = {guard.trigger: (guard.table, postgres_body(guard), postgres_type(guard.on)) for guard in mine}
+        for table in NEVER_EMPTIED:
+            expected[f"guard_{table}_no_truncate"] = (table, never_emptied(table), postgres_type("TRUNCATE"))
     else:
-        rows = connection.exec_driver_sql("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
         expected = {guard.trigger: (guard.table, sqlite_trigger(guard)[1]) for guard in mine}
-    there = {name: (table, text) for name, table, text in rows}
+    there = present(connection)
     return sorted(name for name, guard in expected.items() if there.get(name) != guard)
 
 
 def _postgres_extras(connection: sa.Connection) -> None:
     for table in NEVER_EMPTIED:
-        name = f"guard_{table}_no_truncate"
-        for statement in (
-            postgres_function(name, never_emptied(table)),
-            f"DROP TRIGGER IF EXISTS {name} ON {table}",
-            f"CREATE TRIGGER {name} BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
-        ):
+        for statement in never_emptied_trigger(table):
             connection.exec_driver_sql(statement)
     # Or a temporary table by the name of one of ours could answer in its place.
     schema = connection.exec_driver_sql("SELECT quote_ident(current_schema())").scalar_one()

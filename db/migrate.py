@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 
 from db import guards
-from db.engine import Database, DatabaseUnusableError, cannot_write, explained
+from db.engine import Database, DatabaseUnusableError, cannot_write, explained, sqlite_file
 
 # Counts up with each change of the schema that older code must not write to; then OLDEST_CODE follows it.
 CODE_VERSION = 1
@@ -25,15 +25,12 @@ PATIENCE = 120  # seconds
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
+NAME_IT = "Name it in NEURO_REVIEW_DATABASE_URL."
 FOREIGN = "This database holds tables of another program. Name an empty one in NEURO_REVIEW_DATABASE_URL."
 
 
-def migrate(database: Database, *, without_guards: bool = False) -> bool:
+def migrate(database: Database) -> bool:
     """Bring the database up to date and return whether anything had to be done.
-
-    Args:
-        database: which.
-        without_guards: go on where guards are missing; only for who looks for what happened meanwhile.
 
     Raises:
         DatabaseUnusableError: newer code has claimed the database, a guard is missing, or it is not ours.
@@ -45,9 +42,29 @@ def migrate(database: Database, *, without_guards: bool = False) -> bool:
         changed = False
         if not current:
             changed = _migrate_sqlite(database) if database.is_sqlite else _migrate_postgres(database)
-        if not without_guards:
-            _check(missing_guards(database))
+        _check(missing_guards(database))
     return changed
+
+
+def open_as_it_is(url: str) -> Database:
+    """Open a database to look into it: nothing is made, migrated or refused for a missing guard.
+
+    Raises:
+        DatabaseUnusableError: there is none, or it is not of this code's shape.
+    """
+    file = sqlite_file(url)
+    if file is not None and (not file.is_file() or not file.stat().st_size):
+        raise DatabaseUnusableError(f"There is no database at {file}. {NAME_IT}")
+    database = Database(url)
+    with explained(), database.engine.connect() as connection:
+        _refuse_if_newer(connection)
+        current = _current(connection)
+    if current is None:
+        where = database.url.render_as_string(hide_password=True) if file is None else file
+        raise DatabaseUnusableError(f"There is no database of Neuro Review at {where}. {NAME_IT}")
+    if current != head():
+        raise DatabaseUnusableError("This database has an older shape. Start the app once, which updates it.")
+    return database
 
 
 def missing_guards(database: Database) -> list[str]:

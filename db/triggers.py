@@ -1,6 +1,9 @@
 """A guard, and how it is written as a trigger of each engine."""
 
 from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,7 @@ class Guard:
     refuse: str
     says: str
     only_if: str = "TRUE"
-    """A cheap condition on OLD and NEW that must hold first: PostgreSQL then calls no function for the other rows."""
+    """A cheap condition on OLD and NEW that must hold first: for the other rows PostgreSQL then asks no table."""
     only_on: str = ""
     """The engine that needs it; both where empty."""
     locks: str = ""
@@ -46,24 +49,29 @@ def sqlite_trigger(guard: Guard) -> list[str]:
 
 def postgres_trigger(guard: Guard) -> list[str]:
     """Return the statements that put a guard in place on PostgreSQL."""
-    # A WHEN clause cannot ask another table, but where it need not, a row that passes costs no function call.
-    when = guard.only_if if "SELECT" in guard.refuse else f"({guard.only_if}) AND ({guard.refuse})"
+    # No WHEN: PostgreSQL rewrites it in words of its own, so that nobody could tell whether it is still ours.
     return [
         postgres_function(guard.trigger, postgres_body(guard)),
         f"DROP TRIGGER IF EXISTS {guard.trigger} ON {guard.table}",
-        f"CREATE TRIGGER {guard.trigger} BEFORE {guard.on} ON {guard.table} FOR EACH ROW WHEN ({when})"
+        f"CREATE TRIGGER {guard.trigger} BEFORE {guard.on} ON {guard.table} FOR EACH ROW"
         f" EXECUTE FUNCTION {guard.trigger}()",
     ]
+
+
+def postgres_type(on: str) -> int:
+    """Return what PostgreSQL notes of a trigger before a statement, for each row or for a TRUNCATE (`tgtype`)."""
+    return 2 + {"INSERT": 1 + 4, "DELETE": 1 + 8, "UPDATE": 1 + 16, "TRUNCATE": 32}[on]
 
 
 def postgres_body(guard: Guard) -> str:
     """Return what the function of a guard does."""
     refusal = f"RAISE EXCEPTION USING MESSAGE = {quoted(guard.says)}, ERRCODE = 'integrity_constraint_violation';"
     passed = "OLD" if guard.on == "DELETE" else "NEW"
-    if "SELECT" not in guard.refuse:
-        return f"BEGIN {refusal} RETURN {passed}; END"
     lock = f"PERFORM 1 FROM item i WHERE i.id = {guard.locks} FOR UPDATE; " if guard.locks else ""
-    return f"BEGIN {lock}IF ({guard.refuse}) THEN {refusal} END IF; RETURN {passed}; END"
+    look = f"{lock}IF ({guard.refuse}) THEN {refusal} END IF;"
+    if guard.only_if != "TRUE":
+        look = f"IF ({guard.only_if}) THEN {look} END IF;"
+    return f"BEGIN {look} RETURN {passed}; END"
 
 
 def postgres_function(name: str, body: str) -> str:
@@ -77,3 +85,30 @@ def never_emptied(table: str) -> str:
         f"BEGIN RAISE EXCEPTION USING MESSAGE = 'The table {table} is never emptied.',"
         " ERRCODE = 'integrity_constraint_violation'; END"
     )
+
+
+def never_emptied_trigger(table: str) -> list[str]:
+    """Return the statements that keep a table from being emptied at once."""
+    name = f"guard_{table}_no_truncate"
+    return [
+        postgres_function(name, never_emptied(table)),
+        f"DROP TRIGGER IF EXISTS {name} ON {table}",
+        f"CREATE TRIGGER {name} BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
+    ]
+
+
+SQLITE_PRESENT = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+# Only those that fire always and for every change of a row, and whose function asks our tables and no others.
+POSTGRES_PRESENT = (
+    "SELECT tgname, relname, prosrc, tgtype FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+    " JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgqual IS NULL"
+    " AND tgattr = '' AND c.relnamespace = current_schema()::regnamespace"
+    " AND p.proconfig @> ARRAY['search_path=' || quote_ident(current_schema()) || ', pg_temp']"
+)
+
+
+def present(connection: sa.Connection) -> dict[str, tuple[Any, ...]]:
+    """Return the triggers that are in force, by name: table and words, on PostgreSQL also when they fire."""
+    is_postgres = connection.dialect.name == "postgresql"
+    rows = connection.exec_driver_sql(POSTGRES_PRESENT if is_postgres else SQLITE_PRESENT)
+    return {name: tuple(facts) for name, *facts in rows}

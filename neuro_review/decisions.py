@@ -75,14 +75,14 @@ def decide(session: Session, item_id: str, by: Actor, lease_n: int, opinion: Opi
         raise LeaseLostError(f"This item {says} meanwhile. What you typed is kept; go on with the next one.")
     lifecycle.allow(item, VERB[opinion.verdict])
     queue.own(item, by, lease_n)
-    verdict, text, judged = _judged(session, item, opinion)
+    judged = _judged(session, item, opinion)
+    verdict = judged.verdict
     _check_reasons(session, item, verdict, opinion.reasons)
     at = now()
-    purpose = PURPOSE[Origin(item.origin)]
-    review_id = _add_review(session, item, by, verdict, judged, opinion, text, purpose, at)
+    review_id = _add_review(session, item, by, judged, opinion, PURPOSE[Origin(item.origin)], at)
     grounds = Grounds(
         DecidedBy.HUMAN, VERDICT_STATUS[verdict], by.audit_name,
-        review_id=review_id, verdict=verdict, text_hash=judged,
+        review_id=review_id, verdict=verdict, text_hash=judged.text_hash,
     )  # fmt: skip
     grace = workflows.by_id(session, item.workflow_id).grace_ms * 1000
     decision_id = lifecycle.decide(session, item, grounds, at=at, final_at=at + grace)
@@ -106,8 +106,20 @@ def _same_click(session: Session, item_id: str, by: Actor, opinion: Opinion) -> 
     return Decided(row.id, Verdict(row.verdict), row.final_at)
 
 
-def _judged(session: Session, item: State, opinion: Opinion) -> tuple[Verdict, str | None, str]:
-    """Return the verdict as it is meant, the corrected text, and the hash of the text the reviewer stands behind.
+@dataclass(frozen=True)
+class _Judged:
+    """An opinion, held against the text that it is about."""
+
+    verdict: Verdict
+    text: str | None
+    """The corrected text."""
+    text_hash: str
+    """Of the text the reviewer stands behind."""
+    salt: str
+
+
+def _judged(session: Session, item: State, opinion: Opinion) -> _Judged:
+    """Return the verdict as it is meant, with its text.
 
     Raises:
         ConflictError: the content was erased.
@@ -118,8 +130,8 @@ def _judged(session: Session, item: State, opinion: Opinion) -> tuple[Verdict, s
         raise ConflictError("The content of this item was erased; there is nothing to judge. Escalate it.")
     verdict, text = _settled(opinion, content.output)
     if verdict is Verdict.APPROVE:
-        return verdict, None, item.output_hash
-    return verdict, text, text_hash(content.salt, text) if text is not None else ""
+        return _Judged(verdict, None, item.output_hash, content.salt)
+    return _Judged(verdict, text, text_hash(content.salt, text) if text is not None else "", content.salt)
 
 
 def _settled(opinion: Opinion, output: str) -> tuple[Verdict, str | None]:
@@ -151,29 +163,32 @@ INSERT_CONTENT = sa.text("INSERT INTO review_content (review_id, text, note) VAL
 
 
 def _add_review(
-    session: Session, item: State, by: Actor, verdict: Verdict, judged: str, opinion: Opinion, text: str | None,
-    purpose: Purpose, at: int,
+    session: Session, item: State, by: Actor, judged: _Judged, opinion: Opinion, purpose: Purpose, at: int
 ) -> str:  # fmt: skip
-    review_id = new_id()
     shown_at = min(opinion.shown_at, at) if opinion.shown_at is not None else None
-    reasons = as_json(list(dict.fromkeys(opinion.reasons)))
-    if opinion.note is not None:
-        check_text(opinion.note, "The note", 10_000)
+    note = opinion.note or None
+    if note is not None:
+        check_text(note, "The note", 10_000)
+    # What the row and its event both say.
+    facts: dict[str, Any] = {
+        "verdict": judged.verdict, "reviewer": by.email, "purpose": purpose, "shown_at": shown_at,
+        "handling_ms": (at - shown_at) // 1000 if shown_at is not None else None,
+        "reasons": as_json(list(dict.fromkeys(opinion.reasons))),
+    }  # fmt: skip
+    review_id = new_id()
     session.connection().execute(
         INSERT_REVIEW,
         {
-            "id": review_id, "workflow_id": item.workflow_id, "item_id": item.id, "person_id": by.person_id,
-            "reviewer": by.email, "purpose": purpose, "verdict": verdict, "text_hash": judged, "reasons": reasons,
-            "rubric_version": workflows.by_id(session, item.workflow_id).rubric_version, "shown_at": shown_at,
-            "handling_ms": (at - shown_at) // 1000 if shown_at is not None else None, "at": at,
-            "client_id": opinion.client_id,
+            **facts, "id": review_id, "workflow_id": item.workflow_id, "item_id": item.id, "person_id": by.person_id,
+            "text_hash": judged.text_hash, "at": at, "client_id": opinion.client_id,
+            "rubric_version": workflows.by_id(session, item.workflow_id).rubric_version,
         },
     )  # fmt: skip
-    if text is not None or opinion.note:
-        session.connection().execute(INSERT_CONTENT, {"id": review_id, "text": text, "note": opinion.note or None})
-    facts: dict[str, Any] = {
-        "review": review_id, "verdict": verdict, "text": judged, "reviewer": by.email, "purpose": purpose,
-        "reasons": reasons, "reviewed_at": at,
+    if judged.text is not None or note is not None:
+        session.connection().execute(INSERT_CONTENT, {"id": review_id, "text": judged.text, "note": note})
+    facts |= {
+        "review": review_id, "text": judged.text_hash, "person": by.person_id, "reviewed_at": at,
+        "note": text_hash(judged.salt, note) if note is not None else "",
     }  # fmt: skip
     record(session, item.id, by.audit_name, Action.ITEM_REVIEWED, facts, at)
     return review_id
@@ -227,11 +242,11 @@ def recall(session: Session, item_id: str, by: Actor, *, reason: str, opinion: O
     if not reason.strip():
         raise InvalidError("A recall needs a reason; the application is told.", "reason")
     check_text(reason, "The reason", 10_000)
-    verdict, text, judged = _judged(session, item, opinion)
-    review_id = _add_review(session, item, by, verdict, judged, opinion, text, Purpose.ADJUDICATION, at)
+    judged = _judged(session, item, opinion)
+    review_id = _add_review(session, item, by, judged, opinion, Purpose.ADJUDICATION, at)
     lifecycle.recall(
-        session, item, person_id=by.person_id, actor=by.audit_name, review_id=review_id, verdict=verdict, reason=reason,
-        at=at,
+        session, item, person_id=by.person_id, actor=by.audit_name, review_id=review_id, verdict=judged.verdict,
+        reason=reason, reason_hash=text_hash(judged.salt, reason), at=at,
     )  # fmt: skip
 
 

@@ -23,12 +23,15 @@ from neuro_review.errors import InvalidError
 from neuro_review.intake import (
     CONTENT_COLUMNS,
     ITEM_COLUMNS,
+    OTHER_CONTENT,
     Door,
     Instant,
     Known,
     Name,
     Outcome,
     Prepared,
+    against_origin,
+    check_past,
     known,
 )
 from neuro_review.settings import settings
@@ -38,7 +41,9 @@ SPELLINGS = {"approved": "approve", "corrected": "correct", "rejected": "reject"
 
 
 def _as_verdict(value: Any) -> Any:
-    word = value.strip().lower() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
     return SPELLINGS.get(word, word)
 
 
@@ -78,8 +83,10 @@ def check(review: PastReview, output: str) -> None:
     """Let a review pass that says something of this output.
 
     Raises:
-        InvalidError: the correction is missing, changes nothing, or stands beside another verdict.
+        InvalidError: the correction is missing, changes nothing, or stands beside another verdict; or it is decided
+            in the future.
     """
+    check_past("decided_at", review.decided_at, now())
     if review.verdict is Verdict.CORRECT:
         if not (review.correction or "").strip():
             raise InvalidError("The verdict is correct, but correction is missing.", "correction")
@@ -150,8 +157,8 @@ def store(session: Session, door: Door, batch: Sequence[tuple[Prepared, PastRevi
     rows, outcomes, at = _Rows(), [], now()
     for one, review in batch:
         before = there.get(one.external_id)
-        if before is not None and before.origin != Origin.HISTORY:
-            outcomes.append((Outcome.CONFLICT, "An item with this external_id came in without a verdict."))
+        if before is not None and (against := against_origin(before, door)):
+            outcomes.append((Outcome.CONFLICT, against))
             continue
         item = items.get(one.external_id)
         if item is None:
@@ -159,7 +166,7 @@ def store(session: Session, door: Door, batch: Sequence[tuple[Prepared, PastRevi
         if not (
             before.says_the_same(one.parts) if before else item.prepared is None or item.prepared.parts == one.parts
         ):
-            outcomes.append((Outcome.CONFLICT, "Another row with this external_id has other content."))
+            outcomes.append((Outcome.CONFLICT, OTHER_CONTENT))
             continue
         outcomes.append(_add(door, item, one, review, rows, at))
     _write(session, items.values(), rows)

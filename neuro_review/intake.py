@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from sqlmodel import Session
 
 from db.bulk import insert_rows
-from db.clock import new_id, now, parse_iso
+from db.clock import DAY, new_id, now, parse_iso
 from db.tables import Origin, Status
 from neuro_review.audit import Action, first_event, record_first
 from neuro_review.content import as_json, check_text, new_salt, parts_hash, prompt_hash, text_hash
@@ -46,8 +46,11 @@ def _as_instant(value: Any) -> Any:
     """Read a date and time: ISO 8601, or seconds since 1970."""
     if isinstance(value, str):
         return parse_iso(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return int(value * 1_000_000)
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return int(value * 1_000_000)
+    except OverflowError as error:
+        raise ValueError("A number of seconds beyond every calendar.") from error
     return value
 
 
@@ -88,19 +91,57 @@ class Submission(BaseModel):
     created_at: Instant | None = None
 
 
+WHOLE, NUMBER, FLAG = "must be a whole number, like 12.", "must be a number, like 0.0042.", "must be true or false."
+BY_KIND = {
+    "missing": "is missing.",
+    "string_too_short": "is empty.",
+    "string_too_long": "has more than {max_length} characters. Shorten it.",
+    "too_long": "has more than {max_length} entries. Leave some out.",
+    "string_unicode": "holds half of a surrogate pair, which is no character. Send valid Unicode.",
+    "string_type": "must be a text; write JSON as text.",
+    "dict_type": 'must be a JSON object, like {{"team": "returns"}}.',
+    "list_type": 'must be a list, like ["Tone"].',
+    "int_type": WHOLE, "int_parsing": WHOLE, "int_from_float": WHOLE,
+    "float_type": NUMBER, "float_parsing": NUMBER, "finite_number": NUMBER,
+    "bool_type": FLAG, "bool_parsing": FLAG,
+    "greater_than_equal": "must be at least {ge}.",
+    "less_than_equal": "must be at most {le}.",
+}  # fmt: skip
+"""What is wrong with a field, by what pydantic calls it."""
+A_DATE = "is not a date between 1970 and 9999. Write it like 2026-03-31T12:00:00Z."
+BY_FIELD = {
+    "created_at": A_DATE, "decided_at": A_DATE,
+    "verdict": "is none of those there are. Say approve, correct or reject.",
+    "reasons": 'must be a list of texts, like ["Tone"], or one text with semicolons between them.',
+    "prompt": "must be a text, or a list of chat messages that each have a role.",
+}  # fmt: skip
+"""Fields that can be written in several ways, so that the first way that failed says too little."""
+ABOUT_ANY = {"string_too_short", "string_too_long", "too_long", "string_unicode"}
+
+
 def explain(error: ValidationError) -> InvalidError:
     """Return what is wrong with a submission as one sentence that names the field, and never what it held."""
     first = error.errors(include_input=False, include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"] if isinstance(part, str)) or "row"
-    field = field.split(".")[0]
-    if first["type"] == "missing":
-        return InvalidError(f"{field} is missing.", field)
-    if first["type"] == "extra_forbidden":
+    kind, place = first["type"], first["loc"]
+    field = next((part for part in place if isinstance(part, str)), "row")
+    if kind == "extra_forbidden":
         return InvalidError(f"There is no field {field}. Put what else you know into metadata.", field)
-    if first["type"] == "string_too_short":
-        return InvalidError(f"{field} is empty.", field)
+    if field in BY_FIELD and kind not in ABOUT_ANY and not (kind == "missing" and len(place) == 1):
+        return InvalidError(f"{field} {BY_FIELD[field]}", field)
+    if kind in BY_KIND:
+        return InvalidError(f"{field} {BY_KIND[kind].format(**first.get('ctx', {}))}", field)
     message = str(first["msg"]).removeprefix("Value error, ")
     return InvalidError(f"{field} cannot be used: {message[:1].lower()}{message[1:]}.", field)
+
+
+def check_past(field: str, instant: int | None, at: int) -> None:
+    """Let an instant pass that lies in the past; a day's grace for clocks and time zones that are wrong.
+
+    Raises:
+        InvalidError: it lies in the future.
+    """
+    if instant is not None and instant > at + DAY:
+        raise InvalidError(f"{field} lies in the future. Give the time when it happened, or leave it out.", field)
 
 
 @dataclass(frozen=True)
@@ -159,10 +200,11 @@ def prepare(
         at: when it came in.
 
     Raises:
-        InvalidError: a text cannot be stored; the field is named.
+        InvalidError: a text cannot be stored, or the output is of the future; the field is named.
         TooLargeError: the output or the whole is over the limit.
     """
     item_id, salt, at = new_id(), new_salt(), now() if at is None else at
+    check_past("created_at", given.created_at, at)
     prompt, context, metadata = _written(given)
     raw = check_text(given.output, "output", settings().max_output_bytes)
     _check_texts(given, prompt, context, len(raw))
@@ -180,7 +222,7 @@ def prepare(
         given.latency_ms, given.prompt_tokens, given.completion_tokens, u, flow.panel_rate, panel,
         # With neither risk order nor autonomy, routing is part of the submit: everything is seen.
         at, "all", 1.0, flow.rubric_version, str(door.status), given.priority, 0 if panel else 1,
-        queue_at(created_at, given.priority), None if flow.sla_ms is None else at + flow.sla_ms * 1000, 0, 0,
+        queue_at(min(created_at, at), given.priority), None if flow.sla_ms is None else at + flow.sla_ms * 1000, 0, 0,
     )  # fmt: skip
     return Prepared(
         item_id, name, parts, salt, output_hash, item,
@@ -238,6 +280,13 @@ class Stored:
 
     outcome: Outcome
     item_id: str
+    why: str = ""
+    """A sentence where it is a conflict."""
+
+
+OTHER_CONTENT = "An item with this external_id came in with other content. Give the row another."
+A_LABEL = "The item with this external_id is a label of the past. Give the row another, or a verdict."
+NO_LABEL = "The item with this external_id came in without a verdict. Give the row another, or leave its verdict out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +325,13 @@ def known(session: Session, door: Door, names: Sequence[str]) -> dict[str, Known
     return {row[0]: Known(*row[1:]) for row in connection.execute(KNOWN[dialect], bound)}
 
 
+def against_origin(before: Known, door: Door) -> str:
+    """Return why a row cannot be about an item that came in through another kind of door; nothing where it can."""
+    if before.origin == door.origin:
+        return ""
+    return A_LABEL if before.origin == Origin.HISTORY else NO_LABEL
+
+
 def store(session: Session, door: Door, batch: Sequence[Prepared]) -> list[Stored]:
     """Hold each submission of a batch that is not there yet; returns what became of each, in order.
 
@@ -288,10 +344,11 @@ def store(session: Session, door: Door, batch: Sequence[Prepared]) -> list[Store
         before = there.get(one.external_id)
         twin = fresh.get(one.external_id)
         if before is not None:
-            same = before.says_the_same(one.parts) and before.origin == door.origin
-            outcomes.append(Stored(Outcome.DUPLICATE if same else Outcome.CONFLICT, before.item_id))
+            against = against_origin(before, door) or ("" if before.says_the_same(one.parts) else OTHER_CONTENT)
+            outcomes.append(Stored(Outcome.CONFLICT if against else Outcome.DUPLICATE, before.item_id, against))
         elif twin is not None:
-            outcomes.append(Stored(Outcome.DUPLICATE if twin.parts == one.parts else Outcome.CONFLICT, twin.item_id))
+            against = "" if twin.parts == one.parts else OTHER_CONTENT
+            outcomes.append(Stored(Outcome.CONFLICT if against else Outcome.DUPLICATE, twin.item_id, against))
         else:
             fresh[one.external_id] = one
             outcomes.append(Stored(Outcome.STORED, one.item_id))

@@ -292,7 +292,7 @@ def leave(session: Session, item: State, *, at: int) -> str | None:
 
 
 def recall(session: Session, item: State, *, person_id: int, actor: str, review_id: str, verdict: Verdict, reason: str,
-           at: int) -> None:  # fmt: skip
+           reason_hash: str, at: int) -> None:  # fmt: skip
     """Take a release back after it has left; the new review replaces the label."""
     connection = session.connection()
     release = connection.execute(sa.text("SELECT id FROM release WHERE item_id = :id"), {"id": item.id}).one()
@@ -304,7 +304,8 @@ def recall(session: Session, item: State, *, person_id: int, actor: str, review_
         {"release": release.id, "item": item.id, "review": review_id, "person": person_id, "reason": reason, "at": at},
     )
     _tell(session, item, Event.RECALLED, item.decision_id, release.id, at)
-    seq = record(session, item.id, actor, Action.ITEM_RECALLED, {"release": release.id, "review": review_id}, at)
+    facts = {"release": release.id, "review": review_id, "reason": reason_hash}
+    seq = record(session, item.id, actor, Action.ITEM_RECALLED, facts, at)
     connection.execute(SET_RECALLED, {"at": at, "label": verdict, "seq": seq, "id": item.id})
 
 

@@ -8,6 +8,10 @@ from neuro_review.words import Role
 person = ui.open_page("Home")
 
 
+def _ask() -> None:
+    st.session_state["sure"] = True
+
+
 def _remove_samples() -> None:
     with ui.act() as session:
         by = ui.person()
@@ -42,12 +46,19 @@ for row in rows:
             st.badge(f"{row.waiting.escalated:,} escalated", color="red")
         if row.waiting.oldest_at is not None:
             st.text(f"oldest {phrases.ago(row.waiting.oldest_at)}", width="content")
+        if row.waiting.held:
+            st.page_link("pages/review.py", label="Review", query_params={"workflow": str(row.id)})
 if any(row.waiting.held for row in rows):
-    st.page_link("pages/review.py", label="Review what waits")
+    with st.container(key="go"):
+        st.page_link("pages/review.py", label="Review what waits")
 
 if person.may(Role.ADMIN):
     if has_samples:
         st.caption("The sample queue is in use. Nothing in it is ever released.")
-        st.button("Remove the sample queue", key="remove_samples", on_click=_remove_samples)
+        if st.session_state.pop("sure", False):
+            st.caption("What waits in it is withdrawn. Its verdicts stay in the exports.")
+            st.button("Remove the sample queue: sure?", key="remove_sure", type="primary", on_click=_remove_samples)
+        else:
+            st.button("Remove the sample queue", key="remove_samples", on_click=_ask)
     elif not rows:
         st.button("Load the sample queue", key="load_samples", on_click=_load_samples)

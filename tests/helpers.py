@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.bulk import insert_rows
@@ -24,7 +25,7 @@ def make_item(
     item_id, salt = new_id(), new_salt()
     source_id = workflows.source_id(session, source)
     at = now() if created_at is None else created_at
-    content_hash = parts_hash(salt, [model, prompt, output])
+    content_hash = parts_hash(salt, [model, prompt, output, None, None, more.get("prompt_version")])
     columns: dict[str, Any] = {
         "id": item_id, "workflow_id": workflow_id, "source_id": source_id, "external_id": external_id or item_id,
         "origin": origin, "model": model, "created_at": at, "output_hash": text_hash(salt, output),
@@ -45,6 +46,17 @@ def make_item(
     action = Action.ITEM_RECORDED if origin == "history" else Action.ITEM_SUBMITTED
     audit.record_first(session, [audit.first_event(item_id, at, f"source:{source_id}", action, body)])
     return item_id
+
+
+def note_erasure(session: Session, item_id: str, actor: str = "person:1", reason: str = "asked") -> int:
+    """Write the event and the row that let an item's texts go, and return when."""
+    at = now()
+    facts = {"reason": text_hash(item_id, reason)}
+    seq = audit.record(session, item_id, actor, Action.ITEM_ERASED, facts, at)
+    connection = session.connection()
+    connection.execute(sa.text("UPDATE item SET audit_seq = :seq WHERE id = :id"), {"seq": seq, "id": item_id})
+    insert_rows(session, "erasure", "item_id reason erased_by at", [(item_id, reason, actor, at)])
+    return at
 
 
 def claim_one(session: Session, actor: Actor, workflow: Workflow | int) -> queue.Lease:

@@ -21,10 +21,10 @@ T = TypeVar("T")
 REFUSED = 1
 
 
-def open_database(*, without_guards: bool = False) -> Database:
+def open_database() -> Database:
     """Open the database of the environment, brought up to date."""
     database = Database(database_url())
-    migrate(database, without_guards=without_guards)
+    migrate(database)
     return database
 
 

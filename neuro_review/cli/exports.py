@@ -82,7 +82,7 @@ def _to_stdout(database: Any, workflow: str, form: Format, choice: Filter, progr
 def _sentence(workflow: str, done: Written) -> str:
     where = f" to {done.file}, and what it holds to {done.manifest}" if done.file else ""
     if not done.rows:
-        return f"Nothing to export: no review of “{workflow}” is asked for that has left grace. Wrote no row{where}."
+        return f"Nothing to export: {done.nothing} Wrote no row of “{workflow}”{where}."
     return f"Wrote {done.rows:,} {'review' if done.rows == 1 else 'reviews'} of “{workflow}”{where}."
 
 

@@ -1,6 +1,7 @@
 """`import`: outputs and labels of the past, out of a file or out of whatever arrives in a folder."""
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -12,10 +13,10 @@ import click
 
 from db.engine import Database
 from neuro_review.cli.base import open_database, operator, print_json, told
-from neuro_review.errors import InvalidError, NeuroReviewError
+from neuro_review.errors import InvalidError, NeuroReviewError, UnavailableError
 from neuro_review.imports.fields import Fields, mapping
 from neuro_review.imports.run import Progress, Tally, import_file
-from neuro_review.imports.watch import Folder
+from neuro_review.imports.watch import TAKEN, Folder
 
 LOOKS_EVERY = 1.0
 """Seconds between two looks into a watched folder."""
@@ -43,9 +44,14 @@ def _fields(context: click.Context, parameter: click.Parameter, values: tuple[st
 @click.option(
     "--rejected",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where rows that cannot be used go, each with its reason; FILE.rejected.jsonl otherwise.",
+    help="Where rows that cannot be used go, each with its reason; otherwise FILE.rejected.jsonl, and for - "
+    "stdin.rejected.jsonl in the current folder.",
 )
-@click.option("--watch", is_flag=True, help="FILE is a folder: take what arrives in it, until stopped.")
+@click.option(
+    "--watch",
+    is_flag=True,
+    help=f"FILE is a folder: take the files that arrive in it ({' '.join(TAKEN)}), until stopped.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
 @told
 def import_command(
@@ -54,6 +60,9 @@ def import_command(
     """Take the rows of FILE into a workflow: JSON lines, a JSON array, CSV or Parquet; - is standard input.
 
     Rows with a verdict are labels of the past; all others are held for review. Importing a file again adds nothing.
+
+    A verdict is approve, correct or reject; approved, corrected and rejected are read as the same. A time is written
+    like 2026-03-31T12:00:00Z, or as seconds since 1970.
     """
     if watch and rejected:
         raise click.UsageError("With --watch every file has its own file of rejected rows. Leave --rejected out.")
@@ -78,6 +87,10 @@ def _take(database: Database, file: str | Path, options: dict[str, Any], tally: 
         try:
             import_file(database, file, by=operator(), tally=tally, progress=show, **options)
         finally:
+            if tally.useless and tally.first and tally.read > tally.unreadable:
+                rows = f"{tally.read:,} {'row' if tally.read == 1 else 'rows'}"
+                first = f"line {tally.first.number}: {tally.first.reason}"
+                click.echo(f"Not one of {rows} could be used; first: {first}", err=True)
             if tally.rejected_path:
                 click.echo(f"Rows set aside, each with its reason: {tally.rejected_path}", err=True)
 
@@ -89,17 +102,35 @@ def _watch(folder: Folder, options: dict[str, Any], total: Tally, *, quiet: bool
     try:
         while True:
             for path in folder.arrived():
-                tally = Tally()
-                try:
-                    _take(database, path, options, tally)
-                except NeuroReviewError as error:  # this file; the next may be better
-                    click.echo(str(error), err=True)
-                finally:
-                    total.add(tally)
-                click.echo(f"{path.name}: {summary(tally)}", err=quiet)
+                _take_arrived(database, folder, path, options, total, quiet=quiet)
+            for path in folder.strangers():
+                click.echo(f"{_name(path)} is ignored: it is called none of {' '.join(TAKEN)}.", err=True)
             time.sleep(LOOKS_EVERY)
     except KeyboardInterrupt:
         click.echo(f"Stopped. In all: {summary(total)}", err=True)
+
+
+def _take_arrived(
+    database: Database, folder: Folder, path: Path, options: dict[str, Any], total: Tally, *, quiet: bool
+) -> None:
+    """Import one file of a folder; what is wrong with it is no reason to pass by the next."""
+    tally = Tally()
+    try:
+        _take(database, path, options, tally)
+        folder.done(path)
+    except UnavailableError as error:
+        click.echo(f"{error} It is tried again in {folder.again(path):.0f} seconds.", err=True)
+    except NeuroReviewError as error:
+        click.echo(str(error), err=True)
+    finally:
+        total.add(tally)
+    if tally.read:
+        click.echo(f"{_name(path)}: {summary(tally)}", err=quiet)
+
+
+def _name(path: Path) -> str:
+    """Return a file's name as any terminal can show it."""
+    return os.fsencode(path.name).decode(errors="replace")
 
 
 def summary(tally: Tally) -> str:
@@ -124,7 +155,9 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         if progress.ignored:
             names = ", ".join(progress.ignored)
             click.echo(
-                f"Ignored, because they are no fields: {names}. Keep one with --field metadata.NAME=COLUMN.", err=True
+                f"Ignored, because they are no fields: {names}. Map one with --field output=COLUMN, or keep it with"
+                " --field metadata.NAME=COLUMN.",
+                err=True,
             )
         if bar is None and progress.total and sys.stderr.isatty():
             bar = click.progressbar(length=progress.total, file=sys.stderr, show_pos=False)

@@ -26,14 +26,14 @@ def serve(database: Database, asked: BinaryIO, said: BinaryIO) -> None:
     for line in asked:
         after, upto = line.decode().split()
         try:
-            part = make(database, question, form, after, upto)
+            for part in make(database, question, form, after, upto):
+                facts = {"rows": part.rows, "verdicts": part.verdicts, "models": part.models, "last": part.last}
+                said.write(orjson.dumps({"bytes": len(part.data), **facts}) + b"\n")
+                said.write(part.data)
+                said.flush()
         except DatabaseUnusableError as error:
             said.write(orjson.dumps({"failed": str(error)}) + b"\n")
-        else:
-            counts = {"rows": part.rows, "verdicts": part.verdicts, "models": part.models}
-            said.write(orjson.dumps({"bytes": len(part.data), **counts}) + b"\n")
-            said.write(part.data)
-        said.flush()
+            said.flush()
 
 
 if __name__ == "__main__":

@@ -20,11 +20,10 @@ import orjson
 from db.engine import Database
 from neuro_review.errors import UnavailableError
 from neuro_review.exports.formats import Format, encode
-from neuro_review.exports.rows import END, START, Page, Question, page_end, read
+from neuro_review.exports.rows import END, PAGE_BYTES, START, Page, Question, page_end, read
 
 FIRST_PAGE = 200
 LARGEST_PAGE = 2_000
-PAGE_BYTES = 8 << 20  # pages of long texts get shorter, so that memory does not grow with them
 MANY = 100_000  # reviews; below, a helper costs more to start than it saves
 MOST_HELPERS = 4
 ASKED_AHEAD = 2
@@ -40,14 +39,21 @@ class Part:
     rows: int
     verdicts: dict[str, int]
     models: dict[str, int]
+    last: bool
+    """It is the last of those between two ids."""
 
 
-def make(database: Database, question: Question, form: Format, after: str, upto: str) -> Part:
-    """Return the reviews after one id and up to another, encoded."""
-    page = read(database, question, after, upto)
-    if not page.rows:
-        return Part(b"", 0, {}, {})
-    return Part(encode(form, page), page.rows, _counted(page, "verdict"), _counted(page, "model"))
+def make(database: Database, question: Question, form: Format, after: str, upto: str) -> Iterator[Part]:
+    """Give the reviews after one id and up to another, encoded: in one part, or where the texts are long in several."""
+    while True:
+        page = read(database, question, after, upto)
+        after, last = page.last, page.last >= upto
+        if not page.rows:
+            yield Part(b"", 0, {}, {}, last)
+        else:
+            yield Part(encode(form, page), page.rows, _counted(page, "verdict"), _counted(page, "model"), last)
+        if last:
+            return
 
 
 def _counted(page: Page, column: str) -> dict[str, int]:
@@ -55,7 +61,7 @@ def _counted(page: Page, column: str) -> dict[str, int]:
 
 
 class Cutter:
-    """Cuts a workflow into pages: each as many reviews as fit, judging by the pages seen so far."""
+    """Cuts a workflow into pages: each as many reviews as will fit, judging by the pages seen so far."""
 
     def __init__(self, database: Database, workflow_id: int) -> None:
         self.database = database
@@ -97,7 +103,8 @@ def parts(database: Database, question: Question, form: Format, helpers: int) ->
 
 def _here(cutter: Cutter, question: Question, form: Format) -> Iterator[tuple[Part, int]]:
     for after, upto, scanned in cutter:
-        yield make(cutter.database, question, form, after, upto), scanned
+        for part in make(cutter.database, question, form, after, upto):
+            yield part, scanned if part.last else 0
 
 
 def _apart(cutter: Cutter, question: Question, form: Format, helpers: int) -> Iterator[tuple[Part, int]]:
@@ -109,10 +116,17 @@ def _apart(cutter: Cutter, question: Question, form: Format, helpers: int) -> It
             asked.append((lanes[0], scanned))
             lanes.rotate(-1)
             if len(asked) == ASKED_AHEAD * helpers:
-                helper, looked_at = asked.popleft()
-                yield helper.answer(), looked_at
+                yield from _answered(*asked.popleft())
         for helper, looked_at in asked:
-            yield helper.answer(), looked_at
+            yield from _answered(helper, looked_at)
+
+
+def _answered(helper: "Helper", scanned: int) -> Iterator[tuple[Part, int]]:
+    last = False
+    while not last:
+        part = helper.answer()
+        last = part.last
+        yield part, scanned if last else 0
 
 
 class Helper:
@@ -136,7 +150,7 @@ class Helper:
         self._say(f"{after} {upto}".encode())
 
     def answer(self) -> Part:
-        """Return the page that was asked for the longest ago.
+        """Return the next part of the page that was asked for the longest ago.
 
         Raises:
             UnavailableError: the helper failed.

@@ -4,6 +4,8 @@ Each page is a short transaction of its own, so that an export of any length hol
 checkpoint, and starts after the last id of the page before (keyset), so that the last page costs what the first does.
 """
 
+import itertools
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,8 @@ from db.engine import Database, explained
 from db.tables import Id, Label, Purpose, Verdict
 
 START, END = "0" * 32, "f" * 32
+PAGE_BYTES = 8 << 20  # of long texts a page holds fewer reviews, so that memory does not grow with them
+ROWS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Page:
 
     columns: dict[str, list[Any]]
     rows: int
+    last: str = END
+    """The review up to which it goes: the one that was asked for, or an earlier one where the texts are long."""
 
 
 # Where each column comes from; what is missing here is computed from the others.
@@ -63,6 +69,12 @@ FROM = {
     "stratum": "i.stratum", "inclusion_probability": "i.inclusion",
     "reviews": "(SELECT count(*) FROM review o WHERE o.item_id = v.item_id)",
 }  # fmt: skip
+LONG = ("prompt", "output", "correction", "note", "context", "metadata")
+_PLACES = operator.itemgetter(*(list(FROM).index(name) for name in LONG))
+# On PostgreSQL the page is cut there, which knows a text's length without reading it; its driver takes a whole answer.
+# SQLite would have to read every text twice; it hands out row by row, so that the page is cut here.
+SIZE = " + ".join(f"coalesce(octet_length({FROM[name]}), 0)" for name in LONG)
+SO_FAR = f"sum({SIZE}) OVER (ORDER BY v.id ROWS UNBOUNDED PRECEDING)"
 # An id leaves PostgreSQL as the house writes it; a loader in Python would be called for every single one.
 HEX = "replace(CAST({} AS text), '-', '')"
 # The item waits as a whole while its decision can be undone. A verdict of the gate counts only as the decision that
@@ -101,14 +113,21 @@ VOTES = sa.text(
 
 
 def page_query(choice: Filter, dialect: str) -> str:
-    """Return the SQL of one page: the reviews of a workflow after one id and up to another."""
+    """Return the SQL of one page: the reviews of a workflow after one id and up to another.
+
+    On PostgreSQL it ends with the review whose texts fill the page, and the last column says how full it is.
+    """
     hexed = {"review_id", "item_id"} if dialect == "postgresql" else set()
-    columns = ", ".join(HEX.format(sql) if name in hexed else sql for name, sql in FROM.items())
+    columns = ", ".join(f"{HEX.format(sql) if name in hexed else sql} AS {name}" for name, sql in FROM.items())
     chosen = "".join(f" AND {rule}" for name, rule in WHERE.items() if getattr(choice, name) is not None)
-    return (
-        f"SELECT {columns} FROM {TABLES} WHERE v.workflow_id = :workflow AND v.id > :after AND v.id <= :upto"
+    rest = (
+        f" FROM {TABLES} WHERE v.workflow_id = :workflow AND v.id > :after AND v.id <= :upto"
         f" AND i.id = v.item_id AND s.id = i.source_id AND {LEFT_GRACE}{chosen} ORDER BY v.id"
     )
+    if dialect == "postgresql":
+        cut = f"SELECT {columns}, v.id AS place, {SIZE} AS size, {SO_FAR} AS so_far{rest}"
+        return f"SELECT {', '.join(FROM)}, so_far FROM ({cut}) page WHERE so_far - size < :full ORDER BY place"
+    return f"SELECT {columns}{rest}"
 
 
 def count(database: Database, workflow_id: int) -> int:
@@ -132,13 +151,15 @@ def page_end(database: Database, workflow_id: int, after: str, step: int) -> tup
 
 
 def read(database: Database, question: Question, after: str, upto: str) -> Page:
-    """Return the reviews after one id and up to another that had left grace when the export began.
+    """Return the reviews after one id and up to another that had left grace when the export began, or the first of them.
 
     Raises:
         DatabaseUnusableError: the database is away or damaged.
     """
     query = sa.text(page_query(question.choice, database.engine.dialect.name))
     bound = {"workflow": question.workflow_id, "as_of": question.as_of, "after": after, "upto": upto}
+    if not database.is_sqlite:
+        bound["full"] = PAGE_BYTES
     chosen = {name: value for name in WHERE if (value := getattr(question.choice, name)) is not None}
     with explained(), database.reading() as session:
         connection = session.connection()
@@ -146,15 +167,34 @@ def read(database: Database, question: Question, after: str, upto: str) -> Page:
             connection.exec_driver_sql(BY_INDEX)
         # The driver's own tuples: a Row around each would cost as much as reading it.
         found: Any = connection.execute(query, {**bound, **chosen}).cursor
-        page = _page(found.fetchall(), question.workflow)
+        raw, full = _until_full(found) if database.is_sqlite else _as_cut(found)
+        page = _page(raw, question.workflow, upto, full=full)
         _mark_labels(session, page, question.as_of)
     return page
 
 
-def _page(raw: Sequence[Any], workflow: str) -> Page:
+def _until_full(found: Any) -> tuple[list[Any], bool]:
+    """Return the rows up to the one that fills the page, and whether there was one."""
+    raw: list[Any] = []
+    size = 0
+    while some := found.fetchmany(ROWS_AT_ONCE):
+        raw += some
+        size += sum(map(len, filter(None, itertools.chain.from_iterable(map(_PLACES, some)))))
+        if size >= PAGE_BYTES:
+            found.close()
+            return raw, True
+    return raw, False
+
+
+def _as_cut(found: Any) -> tuple[list[Any], bool]:
+    raw = found.fetchall()
+    return raw, bool(raw) and raw[-1][-1] >= PAGE_BYTES
+
+
+def _page(raw: Sequence[Any], workflow: str, upto: str, *, full: bool) -> Page:
     if not raw:
-        return Page({}, 0)
-    columns: dict[str, list[Any]] = dict(zip(FROM, map(list, zip(*raw, strict=True)), strict=True))
+        return Page({}, 0, upto)
+    columns: dict[str, list[Any]] = dict(zip(FROM, map(list, zip(*raw, strict=True)), strict=False))
     rows = len(columns["review_id"])
     for name in ("prompt_is_chat", "panel"):  # SQLite has no booleans
         columns[name] = list(map({0: False, 1: True}.get, columns[name]))
@@ -166,7 +206,7 @@ def _page(raw: Sequence[Any], workflow: str) -> Page:
         output if verdict == Verdict.APPROVE else correction if verdict == Verdict.CORRECT else None
         for verdict, output, correction in texts
     ]
-    return Page(columns, rows)
+    return Page(columns, rows, columns["review_id"][-1] if full else upto)
 
 
 def _mark_labels(session: Session, page: Page, as_of: int) -> None:

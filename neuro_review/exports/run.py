@@ -23,10 +23,12 @@ from db.tables import Role
 from neuro_review import __version__, workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
+from neuro_review.content import check_text
 from neuro_review.errors import InvalidError, NotAllowedError, UnavailableError
 from neuro_review.exports.cells import HOW_TO_READ
 from neuro_review.exports.columns import A_ROW, COLUMNS
 from neuro_review.exports.formats import Format, Writer, writer
+from neuro_review.exports.nothing import why_nothing
 from neuro_review.exports.parts import helpers_for, parts
 from neuro_review.exports.rows import Filter, Question, count
 
@@ -47,6 +49,8 @@ class Written:
     rows: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
+    nothing: str = ""
+    """Where it holds no row: why."""
 
 
 def write(
@@ -101,8 +105,10 @@ def stream(
 
 
 def _ask(database: Database, by: Actor, workflow: str, choice: Filter) -> Question:
+    name = " ".join(workflow.split())  # as it was written down when the workflow was made
+    check_text(name, "workflow")
     with database.reading() as session:
-        found = workflows.by_name(session, workflow)
+        found = workflows.by_name(session, name)
     if not by.may(Role.EXPORT, found.id):
         raise NotAllowedError(f"You may not export the workflow “{found.name}”. Ask an admin for the role export.")
     return Question(found.id, found.name, choice, now())
@@ -192,6 +198,8 @@ def _copy(database: Database, question: Question, out: Out, done: Written, progr
             looked_at += scanned
             if progress:
                 progress(looked_at, max(total, looked_at))
+    if not done.rows:
+        done.nothing = why_nothing(database, question.workflow_id, question.choice)
     out.flush()
     done.sha256, done.bytes = out.hash.hexdigest(), out.length
 

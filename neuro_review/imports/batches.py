@@ -12,9 +12,15 @@ from neuro_review.imports.json_rows import BadRow, Row
 from neuro_review.imports.names import Names
 from neuro_review.imports.readers import Reading
 from neuro_review.imports.rows import Shape
-from neuro_review.intake import Door, Prepared, prepare
+from neuro_review.intake import Door, Prepared, Submission, prepare
+from neuro_review.workflows import Workflow
 
 ROWS_AT_ONCE = 256
+BYTES_AT_ONCE = 1 << 20
+"""A batch ends with whichever comes first: long rows must neither fill the memory nor hold the writers up."""
+UNUSABLE = (ValueError, TypeError, OverflowError, RecursionError)
+"""What a row can raise that nobody foresaw; it costs the row, never the file."""
+NOWHERE = Door(Workflow(0, "", 0, None, 0.0, 0, 0), 0, "")
 
 
 class Rejected(NamedTuple):
@@ -61,42 +67,80 @@ class Batch:
 def batches(reading: Reading, shape: Shape, doors: Callable[[], Doors]) -> Iterator[Batch]:
     """Yield the rows of a file, ready to be stored.
 
-    The doors are asked for when a first row can be read, so that a file without one leaves nothing behind.
+    The doors are asked for when a first row can be used, so that a file without one leaves nothing behind.
 
     Raises:
         InvalidError: the first row lacks a column that the mapping names.
     """
-    names, batch, open_doors = Names(), Batch(), None
-    named = 0
+    maker, batch, size, named = _Maker(shape, doors), Batch(), 0, 0
     for row in reading.rows:
         batch.read += 1
         if isinstance(row, BadRow):
+            size += len(row.raw)
             batch.unreadable += 1
             batch.rejected.append(Rejected(row.number, row.reason, orjson.dumps(row.raw)))
         else:
-            if open_doors is None:
-                shape.fields.check(row.values)
-                open_doors = doors()
-            try:
-                batch.ready.append(_ready(row, shape, open_doors, names))
-            except InvalidError as error:
-                batch.rejected.append(Rejected(row.number, str(error), as_line(row.raw or row.values)))
-        if batch.read == ROWS_AT_ONCE:
+            size += row.size if row.raw is None else len(row.raw)
+            made = maker.make(row)
+            if isinstance(made, Ready):
+                batch.ready.append(made)
+            else:
+                batch.rejected.append(made)
+        if batch.read == ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
             batch.ignored, named = list(shape.ignored)[named:], len(shape.ignored)
             batch.done = reading.done
             yield batch
-            batch = Batch()
+            batch, size = Batch(), 0
     batch.ignored, batch.done = list(shape.ignored)[named:], reading.done
     if batch.read:
         yield batch
 
 
-def _ready(row: Row, shape: Shape, doors: Doors, names: Names) -> Ready:
-    given, past = shape.build(row.values)
-    if past is not None:
-        check(past, given.output)
-    prepared = prepare(doors.held if past is None else doors.past, given, name_of=names)
-    return Ready(row.number, row.raw or row.values, prepared, past)
+class _Maker:
+    """Makes rows ready, one after the other."""
+
+    def __init__(self, shape: Shape, doors: Callable[[], Doors]) -> None:
+        self.shape, self.doors, self.names = shape, doors, Names()
+        self.open: Doors | None = None
+        self.checked = False
+
+    def make(self, row: Row) -> Ready | Rejected:
+        """Return a row ready to be stored, or set aside with the reason.
+
+        Raises:
+            InvalidError: the first row lacks a column that the mapping names, or there is no way into the workflow.
+        """
+        if not self.checked:
+            self.shape.fields.check(row.values)
+            self.checked = True
+        try:
+            given, past = self._checked(row)
+        except InvalidError as error:
+            return Rejected(row.number, str(error), as_line(row.raw or row.values))
+        except UNUSABLE as error:
+            return _unusable(row, error)
+        if self.open is None:
+            self.open = self.doors()
+        try:
+            door = self.open.held if past is None else self.open.past
+            return Ready(row.number, row.raw or row.values, prepare(door, given, name_of=self.names), past)
+        except InvalidError as error:
+            return Rejected(row.number, str(error), as_line(row.raw or row.values))
+        except UNUSABLE as error:
+            return _unusable(row, error)
+
+    def _checked(self, row: Row) -> tuple[Submission, PastReview | None]:
+        given, past = self.shape.build(row.values)
+        if past is not None:
+            check(past, given.output)
+        if self.open is None:  # a row that only `prepare` refuses must not open the doors
+            prepare(NOWHERE, given)
+        return given, past
+
+
+def _unusable(row: Row, error: Exception) -> Rejected:
+    said = str(error).removesuffix(".") or type(error).__name__
+    return Rejected(row.number, f"The row cannot be used: {said}.", as_line(row.raw or row.values))
 
 
 def as_line(row: bytes | dict[str, Any]) -> bytes:
@@ -106,4 +150,4 @@ def as_line(row: bytes | dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(row, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        return orjson.dumps(repr(row))
+        return orjson.dumps(ascii(row))

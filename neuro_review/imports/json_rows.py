@@ -25,6 +25,8 @@ class Row(NamedTuple):
     values: dict[str, Any]
     raw: bytes | None = None
     """The row as JSON in one line, where the file holds it so."""
+    size: int = 0
+    """How many bytes it takes in the file, where `raw` does not say it."""
 
 
 class BadRow(NamedTuple):

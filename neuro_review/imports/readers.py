@@ -194,4 +194,4 @@ def _array_rows(file: IO[bytes], limit: int) -> Iterator[Row | BadRow]:
             continue
         row = parse(number, raw)
         # Written over several lines it cannot stand in a line of the file of rejected rows.
-        yield row._replace(raw=None) if isinstance(row, Row) and b"\n" in raw else row
+        yield row._replace(raw=None, size=len(raw)) if isinstance(row, Row) and b"\n" in raw else row

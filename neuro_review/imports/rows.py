@@ -13,6 +13,7 @@ from neuro_review.intake import Submission, explain
 
 MOST_NAMED = 50
 """So many ignored columns are remembered by name: a file of nested logs may have a new one in every row."""
+MOST_OF_A_NAME = 60
 NUMBERS = ("cost_usd", "latency_ms", "prompt_tokens", "completion_tokens", "priority")
 JSON_CELLS = ("metadata", "context", "parameters")
 NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
@@ -32,14 +33,14 @@ class Shape:
         Raises:
             InvalidError: it cannot be used; the text names the field.
         """
-        values = self.fields.apply(values)
+        row, values = values, self.fields.apply(values)
         given = self._submitted(values)
         if self.cells:
             _uncell(given)
-        if given.get("model") is None:
-            if self.model is None:
-                raise InvalidError("model is missing. Give --model.", "model")
+        if given.get("model") is None and self.model is not None:
             given["model"] = self.model
+        if "output" not in given or "model" not in given:
+            raise self._missing(given, row)
         try:
             past = None if REVIEWED.isdisjoint(values) else _reviewed(values)
             submission = Submission.model_validate(given)
@@ -48,6 +49,21 @@ class Shape:
         if past is not None and submission.created_at is None:
             submission.created_at = past.decided_at
         return submission, past
+
+    def _missing(self, given: dict[str, Any], row: dict[str, Any]) -> InvalidError:
+        """Return which fields are missing, all of them, and how they can be had from the columns there are."""
+        missing = [name for name in ("output", "model") if name not in given]
+        named = {target for target, _ in self.fields.pairs} | row.keys()
+        says = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing."
+        if unmapped := [name for name in missing if name not in named]:
+            how = f"Map {'a column' if len(unmapped) == 1 else 'columns'}: --field {unmapped[0]}=COLUMN"
+            there = ", ".join(name[:MOST_OF_A_NAME] for name in list(row)[:MOST_NAMED]) or "none"
+            says += f" {how}; there are: {there}."
+        elif missing == ["output"]:
+            says += " Fill it in, or leave the row out."
+        if "model" in missing:
+            says += " One model for all rows is given with --model."
+        return InvalidError(says, missing[0])
 
     def _submitted(self, values: dict[str, Any]) -> dict[str, Any]:
         if not values.keys() <= TARGETS:

@@ -15,6 +15,7 @@ from db.engine import Database
 from db.tables import Origin
 from neuro_review import history, intake, workflows
 from neuro_review.access import Actor
+from neuro_review.content import check_text
 from neuro_review.errors import InvalidError
 from neuro_review.imports.batches import Batch, Doors, Ready, Rejected, as_line, batches
 from neuro_review.imports.beside import batches_beside, pays
@@ -24,7 +25,8 @@ from neuro_review.imports.rejects import Rejects
 from neuro_review.imports.rows import Shape
 from neuro_review.intake import Door, Outcome
 
-OTHER_CONTENT = "This external_id is there already with other content, or as a label of the past. Give the row another."
+TRIES = 3
+DEADLOCK = "40P01"
 
 
 @dataclass
@@ -40,6 +42,13 @@ class Tally:
     """Of the rejected, those that were no rows at all."""
     rejected_path: Path | None = None
     """Where they are written down, once there is one."""
+    first: Rejected | None = None
+    """The first of the rejected."""
+
+    @property
+    def useless(self) -> bool:
+        """Tell whether rows were read, and not one could be used."""
+        return 0 < self.read == self.rejected
 
     def add(self, other: "Tally") -> None:
         """Count another file in."""
@@ -84,21 +93,25 @@ def import_file(
 
     Raises:
         NotFoundError: there is no such file.
-        InvalidError: not one row can be read, or a column is missing; nothing was imported.
+        InvalidError: not one row can be read, a column is missing, or the workflow cannot have this name; nothing was
+            imported.
         UnavailableError: the file or the rejected rows fail half-way; what the tally counts is stored.
         DatabaseUnusableError: the database fails; what the tally counts is stored.
     """
+    workflow = " ".join(workflow.split())
+    check_text(workflow, "workflow")
     tally = Tally() if tally is None else tally
     doors = functools.cache(lambda: open_doors(database, workflow, by))
     source = None if str(file) == STDIN else Path(file)
-    with (
-        Rejects(source, rejected) as rejects,
-        _opened(source, fields or Fields(), model, doors) as (total, found),
-    ):
-        for batch in found:
-            store_batch(database, doors, batch, rejects, tally)
-            progress(Progress(batch.done, total, batch.ignored))
-        rejects.clear()
+    rejects = Rejects(source, rejected)
+    try:
+        with rejects, _opened(source, fields or Fields(), model, doors) as (total, found):
+            for batch in found:
+                store_batch(database, doors, batch, rejects, tally)
+                progress(Progress(batch.done, total, batch.ignored))
+            rejects.clear()
+    finally:
+        tally.rejected_path = rejects.path
     if tally.read == tally.unreadable:
         raise InvalidError(f"Not one row of {source or 'standard input'} could be read. Nothing was imported.")
     return tally
@@ -141,8 +154,10 @@ def store_batch(database: Database, doors: Callable[[], Doors], batch: Batch, re
     tally.read += batch.read
     tally.unreadable += batch.unreadable
     tally.rejected += len(rejected)
-    rejects.write(sorted(rejected))
-    tally.rejected_path = rejects.path
+    rejected.sort()
+    if rejected and tally.first is None:
+        tally.first = rejected[0]._replace(row=b"")
+    rejects.write(rejected)
 
 
 Fate = tuple[Outcome | None, str]
@@ -150,12 +165,16 @@ Fate = tuple[Outcome | None, str]
 
 
 def _stored(database: Database, doors: Doors, rows: Sequence[Ready]) -> list[Fate]:
-    """Store a batch; where the database refuses it, once more, and then row by row, so that one sinks no other."""
-    for _ in range(2):
+    """Store a batch; where the database refuses it, again, and then row by row, so that one sinks no other."""
+    for _ in range(TRIES):
         try:
             return _store(database, doors, rows)
         except (sa.exc.IntegrityError, sa.exc.DataError):
             continue  # another import may have stored the same row in this moment
+        except sa.exc.OperationalError as error:
+            # Two imports of the same rows in another order wait for each other; PostgreSQL ends one of them.
+            if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+                raise
     fates: list[Fate] = []
     for row in rows:
         try:
@@ -173,6 +192,6 @@ def _store(database: Database, doors: Doors, rows: Sequence[Ready]) -> list[Fate
         stored = iter(intake.store(session, doors.held, held) if held else [])
         recorded = iter(history.store(session, doors.past, past) if past else [])
     return [
-        (fate.outcome, OTHER_CONTENT) if row.past is None and (fate := next(stored)) else next(recorded)
+        (fate.outcome, fate.why) if row.past is None and (fate := next(stored)) else next(recorded)
         for row in rows
     ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Rows of tables: CSV and Parquet."""
 
 import csv
+import itertools
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ from neuro_review.errors import InvalidError
 from neuro_review.imports.json_rows import BadRow, Row, shown, too_large
 
 ROWS_AT_ONCE = 256
+BYTES_AT_ONCE = 1 << 20
+BUFFER = 1 << 20
+LONG = 1 << 16
+NESTED_AT_ONCE = 32
+TEXT = "BYTE_ARRAY"
 DELIMITERS = ",;\t"
 QUOTED = re.compile(r'"[^"]*"')
 
@@ -78,14 +84,14 @@ def csv_rows(source: Iterator[Line | BadRow], limit: int, name: str) -> Iterator
             yield from passed
         if not cells:
             continue
-        number = lines.taken[0][0]
-        if sum(len(line) for _, line in lines.taken) > limit:
+        number, size = lines.taken[0][0], sum(len(line) for _, line in lines.taken)
+        if size > limit:
             yield BadRow(number, lines.raw(), too_large(limit))
         elif len(cells) != len(header):
             many = f"The row has {len(cells)} cells, the first line names {len(header)}. Check its quotes."
             yield BadRow(number, lines.raw(), many)
         else:
-            yield Row(number, {column: cell or None for column, cell in zip(header, cells, strict=True)})
+            yield Row(number, {column: cell or None for column, cell in zip(header, cells, strict=True)}, size=size)
 
 
 def _why(error: Exception) -> str:
@@ -133,13 +139,63 @@ def parquet_rows(file: IO[bytes], limit: int, name: str) -> Iterator[Row | BadRo
 
     number = 0
     try:
-        parquet = pq.ParquetFile(file, pre_buffer=False)
-        unique(parquet.schema_arrow.names, name)
-        for batch in parquet.iter_batches(ROWS_AT_ONCE):
-            yield from _parquet_batch(batch, number, limit)
-            number += batch.num_rows
+        facts = pq.ParquetFile(file, pre_buffer=False)
+        unique(facts.schema_arrow.names, name)
+        short, rows_at_once = _columns(facts.metadata, set(facts.schema_arrow.names))
+        # A value that stands once in the file stays once in memory, however many rows have it.
+        options = {"pre_buffer": False, "buffer_size": BUFFER, "metadata": facts.metadata, "read_dictionary": short}
+        for batch in pq.ParquetFile(file, **options).iter_batches(rows_at_once):
+            for part in _small(batch):
+                yield from _parquet_batch(part, number, limit)
+                number += part.num_rows
     except (pa.ArrowException, OSError) as error:
         raise InvalidError(f"{name} is damaged after row {number:,}: {error}. Write it again.") from error
+
+
+def _columns(metadata: Any, names: set[str]) -> tuple[list[str], int]:
+    """Return the columns of texts that are short on average, and how many rows to read at once.
+
+    Texts inside lists and objects cannot be kept once by Arrow; where there are some, few rows are read at once.
+    """
+    short, rows_at_once = set(), ROWS_AT_ONCE
+    for i, j in itertools.product(range(metadata.num_row_groups), range(metadata.num_columns)):
+        column = metadata.row_group(i).column(j)
+        if column.total_uncompressed_size >= LONG * max(1, column.num_values):
+            rows_at_once = 1
+        elif column.physical_type == TEXT and column.path_in_schema in names:
+            short.add(column.path_in_schema)
+        elif column.physical_type == TEXT:
+            rows_at_once = min(rows_at_once, NESTED_AT_ONCE)
+    return sorted(short) if rows_at_once == ROWS_AT_ONCE else [], rows_at_once
+
+
+def _small(batch: Any) -> Iterator[Any]:
+    """Cut a batch until each part, written out, is small or a single row."""
+    if batch.num_rows > 1 and sum(map(_written_out, batch.columns)) > BYTES_AT_ONCE:
+        half = batch.num_rows // 2
+        yield from _small(batch.slice(0, half))
+        yield from _small(batch.slice(half))
+    else:
+        yield type(batch).from_arrays([_plain_column(one) for one in batch.columns], batch.schema.names)
+
+
+def _plain_column(array: Any) -> Any:
+    return array.dictionary_decode() if hasattr(array, "dictionary_decode") else array
+
+
+def _written_out(array: Any) -> int:
+    """Return how many bytes a column has when every row holds its own value."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    kind = array.type
+    if pa.types.is_dictionary(kind) and not pa.types.is_primitive(kind.value_type):
+        return pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0
+    if pa.types.is_struct(kind):
+        return sum(map(_written_out, array.flatten()))
+    if pa.types.is_map(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _written_out(array.flatten())
+    return int(array.nbytes)
 
 
 def _parquet_batch(batch: Any, before: int, limit: int) -> Iterator[Row | BadRow]:

@@ -224,12 +224,37 @@ def test_helper_processes_write_the_same_file(
     assert {form: written(db, tmp_path, form).sha256 for form in Format} == alone
 
 
+@pytest.mark.parametrize("helpers", [0, 2])
+def test_long_reviews_after_short_ones_make_short_pages(
+    db: Database, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helpers: int
+) -> None:
+    from neuro_review.exports import formats, parts
+
+    sizes: list[int] = []
+    real = formats.encode
+    monkeypatch.setattr(parts, "encode", lambda form, page: sizes.append(page.rows) or real(form, page))
+    monkeypatch.setattr("neuro_review.exports.run.helpers_for", lambda _: helpers)
+    names = [f"{n:02}" for n in range(60)]
+    for name in names:
+        output = "x" * (1_000_000 if name >= "20" else 10)
+        past(db, team.support, [{"verdict": "approve"}], external_id=name, output=output)
+    seen: list[tuple[int, int]] = []
+
+    done = written(db, tmp_path, progress=lambda at, of: seen.append((at, of)))
+
+    assert [row["external_id"] for row in rows(done)] == names
+    assert seen[-1] == (60, 60)
+    if not helpers:
+        assert sum(sizes) == 60
+        assert max(sizes) <= 20 + 12 and sizes[-1] <= 16
+
+
 CHOICES = [Filter(), Filter(since=1, until=2, model="m", verdict=Verdict.REJECT, reviewer="r")]
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_page_is_read_along_the_index_and_sorts_nothing(db: Database, team: Team, choice: Filter) -> None:
-    bound = {"workflow": team.support.id, "as_of": now(), "after": START, "upto": new_id()}
+    bound = {"workflow": team.support.id, "as_of": now(), "after": START, "upto": new_id(), "full": 1}
     bound |= {name: getattr(choice, name) for name in WHERE if getattr(choice, name) is not None}
     explain = "EXPLAIN QUERY PLAN " if db.is_sqlite else "EXPLAIN "
     with db.reading() as session:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from db.engine import Database
-from db.tables import Role
+from db.tables import Role, Verdict
 from neuro_review.cli.exports import export_command
 from neuro_review.errors import InvalidError, NotAllowedError, NotFoundError, UnavailableError
 from neuro_review.exports import run
@@ -25,7 +25,7 @@ from neuro_review.exports.formats import Format
 from neuro_review.exports.rows import Filter
 from neuro_review.exports.run import stream, write
 from tests.conftest import OPERATOR, Team
-from tests.exports.stock import past, rows, written
+from tests.exports.stock import decide, held, past, rows, written
 
 
 def events(db: Database) -> list[dict[str, Any]]:
@@ -209,7 +209,37 @@ def test_the_command_writes_rows_alone_to_the_standard_output(cli: Any, db: Data
 def test_the_command_says_when_there_is_nothing(cli: Any, tmp_path: Path) -> None:
     said = cli("--workflow", "support", "--format", "csv", "--out", str(tmp_path / "o.csv"))
 
-    assert (said.exit_code, said.stdout[:18]) == (0, "Nothing to export:")
+    assert (said.exit_code, said.stdout[:40]) == (0, "Nothing to export: there is no review yet."[:40])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--model", "zzz"], "no review matches --model zzz."),
+        (["--since", "2999-01-01"], "no review matches --since 2999-01-01T00:00:00.000000Z."),
+        (["--model", "m", "--verdict", "reject"], "no review matches --verdict reject."),
+        (["--model", "n", "--verdict", "approve"], "no review matches --model n --verdict approve together."),
+        (["--reviewer", "bo@x.example"], "no review matches --reviewer bo@x.example."),
+    ],
+)  # fmt: skip
+def test_the_command_says_which_filter_matched_nothing(
+    cli: Any, db: Database, team: Team, tmp_path: Path, words: list[str], says: str
+) -> None:
+    past(db, team.support, [{"verdict": "approve"}], model="m")
+    past(db, team.support, [{"verdict": "correct", "correction": "c"}], model="n")
+
+    said = cli("--workflow", " support ", "--format", "csv", "--out", str(tmp_path / "o.csv"), *words)
+
+    assert (said.exit_code, said.stdout.startswith(f"Nothing to export: {says} Wrote no row")) == (0, True), said.output
+
+
+def test_the_command_says_that_all_wait_for_their_grace(cli: Any, db: Database, team: Team, tmp_path: Path) -> None:
+    held(db, team.support)
+    decide(db, team.support, team.bo, Verdict.APPROVE)
+
+    said = cli("--workflow", "support", "--format", "csv", "--out", str(tmp_path / "o.csv"))
+
+    assert said.stdout.startswith("Nothing to export: no review has left its grace yet.")
 
 
 @pytest.mark.parametrize(
@@ -222,6 +252,12 @@ def test_the_command_says_when_there_is_nothing(cli: Any, tmp_path: Path) -> Non
         (["--workflow", "support", "--format", "parquet", "--out", "-"], 2, "Name a file"),
         (["--workflow", "support", "--format", "csv", "--out", "-", "--json"], 2, "not both"),
         (["--workflow", "support", "--format", "csv", "--out", "o", "--since", "soon"], 2, "“soon” is not a date"),
+        (
+            ["--workflow", "support", "--format", "csv", "--out", "o", "--since", "0001-01-01T00:00:00+14:00"],
+            2,
+            "is not a date",
+        ),
+        (["--workflow", "a\udcff", "--format", "csv", "--out", "o"], 1, "half of a surrogate pair"),
     ],
 )  # fmt: skip
 def test_bad_input_ends_with_one_sentence(cli: Any, words: list[str], code: int, says: str) -> None:

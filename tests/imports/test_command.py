@@ -21,7 +21,7 @@ from neuro_review.cli import imports
 from neuro_review.imports.watch import Folder
 from tests.conftest import DATA
 from tests.imports.conftest import Command, query, rejected, write_lines
-from tests.imports.test_run import held, outputs
+from tests.imports.test_run import OTHER_CONTENT, held, outputs
 
 NOTHING = {"read": 0, "held": 0, "history": 0, "duplicates": 0, "rejected": 0}
 
@@ -34,7 +34,8 @@ def test_json_is_one_object_and_nothing_else(command: Command, tmp_path: Path) -
     assert done.exit_code == 0
     assert json.loads(done.stdout) == {"read": 5, "held": 3, "history": 1, "duplicates": 0, "rejected": 1}
     assert done.stderr.splitlines() == [
-        "Ignored, because they are no fields: x. Keep one with --field metadata.NAME=COLUMN.",
+        "Ignored, because they are no fields: x. Map one with --field output=COLUMN, or keep it with"
+        " --field metadata.NAME=COLUMN.",
         f"Rows set aside, each with its reason: {path}.rejected.jsonl",
     ]
 
@@ -75,7 +76,7 @@ def test_wrong_usage_is_two(command: Command, arguments: list[str]) -> None:
 # Each bad input: the file (or what makes it), the options, the exit code, the one sentence, what came in.
 ROW = {"external_id": "bad", "output": "o"}
 BAD_ROWS = {
-    "a row without output": ({"external_id": "bad"}, "output is missing."),
+    "a row without output": ({"external_id": "bad"}, "output is missing. Map a column: --field output=COLUMN; there are: external_id."),
     "5 MB of output": (ROW | {"output": "x" * 5_000_000}, "The row has more than 4,194,304 bytes; at most these"),
     "2 MB of output": (ROW | {"output": "x" * 2_000_000}, "output has 2,000,000 bytes; at most 1,048,576 are taken"),
     "a NUL byte": (b'{"output": "a\x00b"}', "This is no valid JSON:"),
@@ -85,18 +86,27 @@ BAD_ROWS = {
     "a NUL in a reason": (ROW | {"verdict": "reject", "reasons": ["a\0"]}, "reasons holds a NUL character"),
     "broken UTF-8": (b'{"output": "\xff"}', "Byte 13 (0xFF) is not UTF-8. Save the file as UTF-8."),
     "a lone surrogate": (b'{"output": "\\ud800"}', "Character 13 is half of a surrogate pair"),
-    "a negative cost": (ROW | {"cost_usd": -0.01}, "cost_usd cannot be used: input should be greater than or equal"),
+    "a negative cost": (ROW | {"cost_usd": -0.01}, "cost_usd must be at least 0."),
     "an endless cost": (b'{"output": "o", "cost_usd": 1e999}', "NaN, Infinity and numbers beyond a float are no JSON."),
     "a cost that is no number": (b'{"output": "o", "cost_usd": NaN}', "NaN, Infinity and numbers beyond a float"),
     "an infinite cost": (b'{"output": "o", "cost_usd": Infinity}', "NaN, Infinity and numbers beyond a float"),
     "a 200-digit number": (b'{"output": "o", "metadata": {"n": ' + b"7" * 200 + b"}}", "A whole number has more"),
     "10,000 levels": (b'{"output": "o", "metadata": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_001, "The row is nested"),
     "a key twice": (b'{"output": "o", "output": "p"}', "The key “output” stands twice in one object. Keep one."),
-    "an unknown verdict": (ROW | {"verdict": "fine"}, "verdict cannot be used: input should be 'approve'"),
-    "too many tokens": (ROW | {"prompt_tokens": 1 << 62}, "prompt_tokens cannot be used: input should be less than"),
-    "a time beyond time": (ROW | {"created_at": 1e300}, "created_at cannot be used: input should be less than"),
-    "a year that is none": (ROW | {"created_at": "0000-13-77"}, "created_at cannot be used:"),
-    "an id without end": (ROW | {"external_id": "x" * 501}, "external_id cannot be used: string should have at most"),
+    "an unknown verdict": (ROW | {"verdict": "fine"}, "verdict is none of those there are. Say approve, correct or reject."),
+    "too many tokens": (ROW | {"prompt_tokens": 1 << 62}, "prompt_tokens must be at most 9007199254740992."),
+    "a time beyond time": (ROW | {"created_at": 1e300}, "created_at is not a date between 1970 and 9999. Write it"),
+    "a time beyond floats": (ROW | {"created_at": 1e305}, "created_at is not a date between 1970 and 9999."),
+    "a year that is none": (ROW | {"created_at": "0000-13-77"}, "created_at is not a date between 1970 and 9999."),
+    "a time before the calendar": (
+        ROW | {"verdict": "approve", "decided_at": "0001-01-01T00:00:00+14:00"}, "decided_at is not a date between",
+    ),
+    "a verdict that is a list": (ROW | {"verdict": ["approve"]}, "verdict is none of those there are. Say approve,"),
+    "a label of the future": (
+        ROW | {"verdict": "approve", "decided_at": "2999-01-01"}, "decided_at lies in the future. Give the time when",
+    ),
+    "an output of the future": (ROW | {"created_at": "2999-01-01"}, "created_at lies in the future. Give the time"),
+    "an id without end": (ROW | {"external_id": "x" * 501}, "external_id has more than 500 characters. Shorten it."),
 }  # fmt: skip
 
 
@@ -125,7 +135,7 @@ def test_two_rows_with_one_id_and_other_content_are_told_apart(command: Command,
     done = command(path, "-w", "support", "--model", "m", "--json")
 
     assert json.loads(done.stdout) == NOTHING | {"read": 3, "held": 2, "rejected": 1}
-    assert rejected(path)[0]["reason"].startswith("This external_id is there already with other content")
+    assert rejected(path)[0]["reason"] == OTHER_CONTENT
 
 
 def test_parquet_of_the_wrong_types_is_set_aside_row_by_row(db: Database, command: Command, tmp_path: Path) -> None:
@@ -142,7 +152,7 @@ def test_parquet_of_the_wrong_types_is_set_aside_row_by_row(db: Database, comman
     assert json.loads(first.stdout) == NOTHING | {"read": 3, "held": 1, "rejected": 2}
     assert json.loads(second.stdout) == NOTHING | {"read": 2, "rejected": 2}
     assert [row["reason"] for row in rejected(tmp_path / "b.parquet")] == [
-        "output cannot be used: input should be a valid string."
+        "output must be a text; write JSON as text."
     ] * 2
 
 
@@ -279,7 +289,7 @@ def test_spoiled_lines_of_halueval_are_set_aside_and_the_rest_comes_in(command: 
 
     assert json.loads(done.stdout) == NOTHING | {"read": 4510, "held": 4506, "rejected": 4}
     assert [row["reason"] for row in rejected(path)][1:] == [
-        "output is missing.",
+        "output is missing. Fill it in, or leave the row out.",
         "Byte 35 (0xC3) is not UTF-8. Save the file as UTF-8.",
         "This is no valid JSON: unexpected end of data (character 7).",
     ]

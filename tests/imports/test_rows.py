@@ -78,7 +78,7 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are() -> None:
 def test_the_model_of_the_row_wins_over_the_one_given() -> None:
     assert built({"output": "o", "model": "own"})[0].model == "own"
     assert built({"output": "o"})[0].model == "m"
-    with pytest.raises(InvalidError, match=r"^model is missing. Give --model.$"):
+    with pytest.raises(InvalidError, match=r"^model is missing. One model for all rows is given with --model.$"):
         built({"output": "o", "model": None}, model=None)
 
 
@@ -96,16 +96,19 @@ def test_columns_that_are_no_fields_are_remembered_up_to_a_bound() -> None:
     [
         ({}, "output is missing."),
         ({"output": ""}, "output is empty."),
-        ({"output": "o", "cost_usd": -1}, "cost_usd cannot be used: input should be greater than or equal to 0."),
-        ({"output": "o", "prompt": 7}, "prompt cannot be used:"),
-        ({"output": "o", "priority": 10}, "priority cannot be used:"),
-        ({"output": "o", "created_at": "soon"}, "created_at cannot be used:"),
+        ({"output": "o", "cost_usd": -1}, "cost_usd must be at least 0."),
+        ({"output": "o", "prompt": 7}, "prompt must be a text, or a list of chat messages that each have a role."),
+        ({"output": "o", "priority": 10}, "priority must be at most 9."),
+        (
+            {"output": "o", "created_at": "soon"},
+            "created_at is not a date between 1970 and 9999. Write it like 2026-03-31T12:00:00Z.",
+        ),
         (
             {"output": "o", "verdict": "meh"},
-            "verdict cannot be used: input should be 'approve', 'correct' or 'reject'.",
+            "verdict is none of those there are. Say approve, correct or reject.",
         ),
         ({"output": "o", "reviewer": "Bo"}, "reviewer is given without a verdict. Give the verdict, or leave it out."),
-        ({"output": "o", "verdict": "reject", "reasons": "[broken"}, "reasons cannot be used:"),
+        ({"output": "o", "verdict": "reject", "reasons": "[broken"}, "reasons must be a list of texts"),
     ],
 )
 def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], says: str) -> None:
@@ -148,7 +151,7 @@ def test_a_prompt_that_only_looks_like_a_chat_stays_a_text(prompt: str) -> None:
 
 @pytest.mark.parametrize("cell", ["nan", "inf", "1e999", "x", "9" * 200, "0x10", "-1"])
 def test_a_cell_that_is_no_number_is_refused(cell: str) -> None:
-    with pytest.raises(InvalidError, match=r"^cost_usd cannot be used"):
+    with pytest.raises(InvalidError, match=r"^cost_usd must be"):
         built({"output": "o", "cost_usd": cell}, cells=True)
 
 

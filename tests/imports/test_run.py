@@ -18,8 +18,12 @@ from neuro_review.imports import batches as rows_ready
 from neuro_review.imports import beside
 from neuro_review.imports.names import Names
 from neuro_review.imports.rejects import Rejects
-from neuro_review.imports.run import OTHER_CONTENT, Tally
+from neuro_review.imports.run import Tally
+from neuro_review.intake import A_LABEL, NO_LABEL, OTHER_CONTENT
 from tests.imports.conftest import Take, query, rejected, write_lines
+
+
+MISSING = "output is missing. Map a column: --field output=COLUMN; there are: prompt, x."
 
 
 def outputs(count: int, start: int = 0) -> list[dict[str, Any]]:
@@ -60,7 +64,7 @@ def test_a_bad_row_is_set_aside_and_the_rest_comes_in(db: Database, take: Take, 
     assert tally.counts() == {"read": 602, "held": 600, "history": 0, "duplicates": 0, "rejected": 2}
     assert tally.unreadable == 1
     assert rejected(path) == [
-        {"line": 301, "reason": "output is missing.", "row": {"prompt": "p", "x": "é"}},
+        {"line": 301, "reason": MISSING, "row": {"prompt": "p", "x": "é"}},
         {"line": 302, "row": "{broken", "reason": rejected(path)[1]["reason"]},
     ]
     assert tally.rejected_path == Path(f"{path}.rejected.jsonl")
@@ -89,7 +93,7 @@ def test_one_id_with_two_contents_is_a_conflict(take: Take, tmp_path: Path) -> N
     assert tally.counts() == {"read": 4, "held": 1, "history": 0, "duplicates": 1, "rejected": 2}
     assert [(row["line"], row["reason"]) for row in rejected(path)] == [
         (2, OTHER_CONTENT),
-        (4, "An item with this external_id came in without a verdict."),
+        (4, NO_LABEL),
     ]
 
 
@@ -276,9 +280,16 @@ def test_rejected_rows_go_to_the_current_folder_where_the_files_own_cannot_be_wr
 @contextlib.contextmanager
 def _read_only(folder: Path) -> Iterator[None]:
     """Make a folder refuse new files, also to root, for whom permissions do not count."""
-    blocked = folder / "a.jsonl.rejected.jsonl"
-    blocked.mkdir()
-    yield
+    real = open
+
+    def refusing(file: Any, *rest: Any, **more: Any) -> Any:
+        if Path(file).parent == folder and "x" in rest[0]:
+            raise PermissionError(13, "Permission denied")
+        return real(file, *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.open", refusing)
+        yield
 
 
 def test_rejected_rows_that_cannot_be_written_stop_the_import(take: Take, tmp_path: Path) -> None:

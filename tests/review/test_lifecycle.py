@@ -21,7 +21,7 @@ from neuro_review.errors import ConflictError, InvalidError, LeaseLostError, Not
 from neuro_review.lifecycle import Verb
 from tests.conftest import OPERATOR, Clock, Team
 from tests.engines import Postgres
-from tests.helpers import SOURCE, claim_one, make_item
+from tests.helpers import SOURCE, claim_one, make_item, note_erasure
 
 APPROVE = Opinion(Verdict.APPROVE)
 REJECT = Opinion(Verdict.REJECT, reasons=["Tone"])
@@ -69,7 +69,7 @@ LEGAL: dict[str, set[Verb]] = {
     "in the reviewer's hands": HELD | IN_HANDS,
     "in another's hands": HELD,
     "with a lease that ran out": HELD | {Verb.CLAIM, Verb.GIVE_BACK},
-    "escalated": HELD,
+    "escalated": HELD | {Verb.CLAIM},  # Bo owns the workflow
     "approved, in grace": {Verb.UNDO},
     "corrected, in grace": {Verb.UNDO},
     "rejected, in grace": {Verb.UNDO},
@@ -587,10 +587,7 @@ def test_the_text_of_an_erased_release_is_not_handed_out(db: Database, team: Tea
     set_grace(db, team.support, 0)
     item_id = decided(db, team.bo, team.support, APPROVE)
     with db.writing() as session:
-        session.connection().execute(
-            sa.text("INSERT INTO erasure (item_id, reason, erased_by, at) VALUES (:id, 'asked', 'person:1', 1)"),
-            {"id": item_id},
-        )
+        note_erasure(session, item_id)
         session.connection().exec_driver_sql("UPDATE item_content SET salt = NULL, output = NULL, prompt = NULL")
 
     with pytest.raises(ConflictError, match="erased"), db.reading() as session:

@@ -182,6 +182,7 @@ ACCEPTED = [
          "DELETE FROM outbox_content WHERE outbox_seq = (SELECT max(seq) FROM outbox)"),
     said("a recall", insert("recall"), "UPDATE item SET recalled_at = {now}, label = 'approve' WHERE id = '{sent}'",
          insert("outbox", **(TOLD | {"event": "recalled"}))),
+    said("an erasure after its event", insert("audit", action="item.erased"), insert("erasure")),
     said("an erasure", "UPDATE item_content SET salt = NULL, prompt = NULL, output = NULL WHERE item_id = '{wiped}'",
          "UPDATE review_content SET text = NULL, note = NULL WHERE review_id = '{wiped_review}'",
          "UPDATE outbox_content SET payload = NULL WHERE outbox_seq = {wiped_seq}"),
@@ -424,6 +425,7 @@ def test_no_item(door: Door, statements: tuple[str, ...]) -> None:
     refused(door, statements)
 
 
+AGAIN = {"item_id": "{wiped}", "erased_by": "person:1", "at": "={wiped_erased}"}
 TEXTS = [
     *[said(f"a {column} rewritten", f"UPDATE item_content SET {column} = 'x' WHERE item_id = '{{held}}'")
       for column in ("salt", "prompt", "output", "context", "metadata")],
@@ -470,7 +472,15 @@ TEXTS = [
     said("an end user put in beside an erasure", "UPDATE item SET end_user = 'x' WHERE id = '{wiped}'"),
     said("an erasure rewritten", "UPDATE erasure SET reason = 'x'"),
     said("an erasure deleted", "DELETE FROM erasure"),
-    said("a second erasure", insert("erasure", item_id="{wiped}")),
+    said("a second erasure", insert("erasure", **AGAIN)),
+    said("an erasure without an event", insert("erasure")),
+    said("an erasure after another event", insert("audit"), insert("erasure")),
+    said("an erasure after an event that is not its last", insert("audit", action="item.erased"),
+         insert("audit", seq="={held_next} + 1", prev=HASH, hash="b" * 64), insert("erasure")),
+    said("an erasure by somebody else than its event says", insert("audit", action="item.erased"),
+         insert("erasure", erased_by="person:{cy}")),
+    said("an erasure with another item's event", insert("audit", action="item.erased"),
+         insert("erasure", item_id="{held2}")),
 ]  # fmt: skip
 
 
@@ -635,7 +645,7 @@ REPLACEMENTS = [
           ("a recall", "recall", {"release_id": "{recalled_release}", "item_id": "{recalled}", "review_id": None}),
           ("a message", "outbox", {"seq": "={sent_seq}"}),
           ("a payload", "outbox_content", {"outbox_seq": "={sent_seq}"}),
-          ("an erasure", "erasure", {"item_id": "{wiped}"}),
+          ("an erasure", "erasure", AGAIN),
           ("a certificate", "certificate", {"id": "{cert_expired}"}),
           ("an event", "audit", {"seq": "={held_seq}", "prev": "{held_head}"}),
           ("a seal", "seal", {"n": 1}),
@@ -649,7 +659,7 @@ REPLACEMENTS = [
                                                 "text_hash": "{sent_hash}"}),
           ("a message by what it says", "outbox", TOLD),
           ("an event by its position", "audit", {"position": "={position}"}),
-          ("an erasure by its number", "erasure", {"id": 1}),
+          ("an erasure by its number", "erasure", AGAIN | {"id": 1}),
           ("a message by its number", "outbox", {"seq": 1}),
       )],
     *[said(f"a row of {table} by its rowid", insert(table, "INSERT OR REPLACE",

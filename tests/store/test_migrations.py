@@ -171,6 +171,32 @@ def test_a_guard_that_moved_to_another_table_is_refused_at_start(db: Database) -
         migrate(db)
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        "BEFORE INSERT ON release FOR EACH ROW WHEN (FALSE)",
+        "AFTER INSERT ON release FOR EACH ROW",
+        "BEFORE INSERT ON release FOR EACH STATEMENT",
+        "BEFORE UPDATE ON release FOR EACH ROW",
+        "BEFORE UPDATE OF at ON release FOR EACH ROW",
+    ],
+)
+def test_a_guard_that_fires_at_another_time_is_refused_at_start(db: Database, when: str) -> None:
+    name = "guard_release_no_update" if "OF at" in when else "guard_release_decided"
+    if db.is_sqlite:
+        does = f"DROP TRIGGER {name}", f"CREATE TRIGGER {name} {_sqlite(when)} BEGIN SELECT RAISE(ABORT, 'x'); END"
+    else:
+        does = f"DROP TRIGGER {name} ON release", f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {name}()"
+    run(db, *does)
+
+    with pytest.raises(DatabaseUnusableError, match=name):
+        migrate(db)
+
+
+def _sqlite(when: str) -> str:
+    return when.replace(" FOR EACH STATEMENT", "")
+
+
 def test_a_database_that_newer_code_has_claimed_is_refused(db: Database) -> None:
     run(db, "UPDATE schema_info SET oldest_code = 99")
 

@@ -1,6 +1,8 @@
 """Who goes around the triggers is found: `verify-audit` names the first event that does not fit."""
 
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -8,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
+from db.clock import now
 from db.engine import Database
 from db.migrate import missing_guards
 from db.tables import Origin, Verdict
@@ -16,8 +19,10 @@ from neuro_review.__main__ import main
 from neuro_review.decisions import Opinion
 from neuro_review.history import PastReview
 from neuro_review.intake import Door, Submission
-from neuro_review.verify import PAGE, verify
+from neuro_review.verify import PAGE, Report, run, verify
+from neuro_review.verify.report import MOST_KEPT
 from tests.conftest import Clock, Team
+from tests.helpers import note_erasure
 
 
 @pytest.fixture
@@ -28,12 +33,20 @@ def story(db: Database, team: Team, moved_clock: Clock) -> dict[str, str]:
         source = workflows.source_id(session, workflows.IMPORT_SOURCE)
         door = Door(team.support, source, "operator:tests")
         for name in ("approved", "corrected", "rejected", "undone", "held"):
-            one = intake.prepare(door, Submission(model="m", output=f"Output {name}.", external_id=name))
+            given = Submission(
+                model="m", output=f"Output {name}.", external_id=name, prompt="A prompt.", context="A context.",
+                metadata={"team": "returns"}, prompt_version="p1",
+            )  # fmt: skip
+            one = intake.prepare(door, given)
             ids[name] = intake.store(session, door, [one])[0].item_id
         past = Door(team.support, source, "operator:tests", Origin.HISTORY)
-        one = intake.prepare(past, Submission(model="m", output="Of the past.", external_id="past"))
-        history.store(session, past, [(one, PastReview(verdict="correct", correction="Better.", reviewer="ann"))])
-        ids["past"] = one.item_id
+        for name, verdicts in (("past", ["correct"]), ("disputed", ["approve", "reject"])):
+            one = intake.prepare(past, Submission(model="m", output="Of the past.", external_id=name))
+            for reviewer, verdict in zip(("ann", "ben"), verdicts, strict=False):
+                correction = "Better." if verdict == "correct" else None
+                said = PastReview(verdict=verdict, correction=correction, reviewer=reviewer)
+                history.store(session, past, [(one, said)])
+            ids[name] = one.item_id
     _decide(db, team, ids)
     moved_clock.forward(10_000_000)
     with db.writing() as session:
@@ -51,7 +64,8 @@ def _decide(db: Database, team: Team, ids: dict[str, str]) -> None:
             name = next(name for name, item_id in ids.items() if item_id == lease.item_id)
             if name == "held":
                 continue
-            opinion = Opinion(verdicts.get(name, Verdict.APPROVE), "Corrected text.", ["Tone"])
+            verdict = verdicts.get(name, Verdict.APPROVE)
+            opinion = Opinion(verdict, "Corrected text.", ["Tone"], "A note.", shown_at=now() - 5_000_000)
             decisions.decide(session, lease.item_id, team.bo, lease.lease_n, opinion)
         decisions.undo(session, ids["undone"], team.bo)
 
@@ -71,7 +85,7 @@ def vandal(db: Database) -> Iterator[Any]:
     with db.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         connection.exec_driver_sql("SET session_replication_role = replica")
         checks = "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'c' AND conrelid IN"
-        checks += " (SELECT c::regclass FROM unnest(ARRAY['item', 'review', 'decision', 'release']) c)"
+        checks += " (SELECT c::regclass FROM unnest(ARRAY['item', 'review', 'decision', 'release', 'outbox']) c)"
         for table, name in connection.exec_driver_sql(checks).all():
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
         yield connection.exec_driver_sql
@@ -152,6 +166,102 @@ CASES = [
         4,
         "release",
     ),
+    *[
+        (what, f"UPDATE item_content SET {column} = {value} WHERE item_id = '{{held}}'", "held", 1, "item was edited")
+        for what, column, value in (
+            ("a prompt", "prompt", "'Other.'"),
+            ("a prompt gone", "prompt", "NULL"),
+            ("a context", "context", "'Other.'"),
+            ("metadata", "metadata", "'{{}}'"),
+        )
+    ],
+    *[
+        (f"an item's {column}", f"UPDATE item SET {column} = 'x' WHERE id = '{{held}}'", "held", 1, "item was edited")
+        for column in ("model", "prompt_version", "prompt_hash")
+    ],
+    *[
+        (what, f"UPDATE item SET {change} WHERE id = '{{{item}}}'", item, seq, "not what its events say")
+        for what, change, item, seq in (
+            ("a status", "status = 'withdrawn'", "held", 1),
+            ("which decision stands", "decision_id = NULL", "corrected", 4),
+            ("who decided", "decided_by = 'policy'", "corrected", 4),
+            ("when it was decided", "decided_at = decided_at - 1", "corrected", 4),
+            ("when it leaves", "leaves_at = 1", "undone", 4),
+            ("when it was released", "released_at = released_at + 1", "corrected", 4),
+            ("that it was recalled", "recalled_at = NULL", "approved", 6),
+            ("a label of the past", "label = 'approve'", "past", 2),
+            ("a label that is disputed", "label = 'approve'", "disputed", 3),
+            ("the label of a recall", "label = 'approve'", "approved", 6),
+            ("the label of a decision", "label = NULL", "rejected", 4),
+            ("the label of what was undone", "label = 'approve'", "undone", 4),
+            ("how many events it has", "audit_seq = 3", "corrected", 4),
+        )
+    ],
+    *[
+        (
+            f"a review's {column}",
+            f"UPDATE review SET {column} = {value} WHERE item_id = '{{corrected}}'",
+            "corrected",
+            2,
+            "verdict was edited",
+        )
+        for column, value in {
+            "person_id": "person_id + 1",
+            "shown_at": "shown_at - 1",
+            "handling_ms": "1",
+            "created_at": "1",
+        }.items()
+    ],
+    (
+        "a note",
+        "UPDATE review_content SET note = 'Mine.' WHERE text IS NOT NULL AND note IS NOT NULL",
+        "corrected",
+        2,
+        "note was edited",
+    ),
+    ("a note gone", "UPDATE review_content SET note = NULL WHERE text IS NOT NULL", "corrected", 2, "note was edited"),
+    *[
+        (
+            f"a decision's {column}",
+            f"UPDATE decision SET {column} = {value} WHERE item_id = '{{corrected}}'",
+            "corrected",
+            3,
+            "decision was edited",
+        )
+        for column, value in {"actor": "'person:99'", "verdict": "'approve'", "releases": "FALSE"}.items()
+    ],
+    ("who undid it", "UPDATE retraction SET person_id = person_id + 1", "undone", 4, "undo was edited"),
+    ("when it was undone", "UPDATE retraction SET at = at - 1", "undone", 4, "undo was edited"),
+    ("a release's time", "UPDATE release SET at = at + 1 WHERE item_id = '{corrected}'", "corrected", 4, "release was"),
+    ("a recall's reason", "UPDATE recall SET reason = 'None.'", "approved", 6, "its reason"),
+    ("who recalled it", "UPDATE recall SET person_id = person_id + 1", "approved", 6, "recall was edited"),
+    ("when it was recalled", "UPDATE recall SET at = at + 1", "approved", 6, "recall was edited"),
+    ("a message gone", "DELETE FROM outbox WHERE item_id = '{corrected}'", "corrected", 4, "deleted"),
+    ("a message of a rejection gone", "DELETE FROM outbox WHERE item_id = '{rejected}'", "rejected", 4, "deleted"),
+    ("a message of a recall gone", "DELETE FROM outbox WHERE event = 'recalled'", "approved", 6, "message"),
+    ("a message's word", "UPDATE outbox SET event = 'lapsed' WHERE event = 'rejected'", "rejected", 4, "message"),
+    (
+        "whom a message is for",
+        "UPDATE outbox SET source_id = 99 WHERE item_id = '{corrected}'",
+        "corrected",
+        4,
+        "message was edited",
+    ),
+    (
+        "a message by hand",
+        "INSERT INTO outbox (item_id, origin, source_id, workflow_id, event, decision_id, created_at,"
+        " attempts, next_at) VALUES ('{undone}', 'gate', 1, 1, 'rejected', '{zeros32}', 1, 0, 1)",
+        "undone",
+        4,
+        "A message has no event",
+    ),
+    (
+        "an erasure by hand",
+        "INSERT INTO erasure (item_id, reason, erased_by, at) VALUES ('{held}', 'x', 'person:1', 1)",
+        "held",
+        1,
+        "An erasure has no event",
+    ),
     ("a release gone", "DELETE FROM release WHERE item_id = '{corrected}'", "corrected", 4, "deleted"),
 ]
 
@@ -160,7 +270,7 @@ CASES = [
 def test_the_first_event_that_does_not_fit_is_named(
     db: Database, story: dict[str, str], vandal: Any, statement: str, item: str, seq: int, says: str
 ) -> None:
-    vandal(statement.format(**story, zeros="0" * 64))
+    vandal(statement.format(**story, zeros="0" * 64, zeros32="0" * 32))
 
     first = verify(db).first
 
@@ -202,6 +312,90 @@ def test_an_edited_seal_is_found(db: Database, story: dict[str, str], vandal: An
     assert (first.stream, first.what) == ("seal", "This seal was edited.")
 
 
+def test_a_number_that_a_rolled_back_seal_used_is_not_missed(db: Database, story: dict[str, str]) -> None:
+    with db.writing() as session:
+        audit.record(session, "house", "operator:tests", audit.Action.WORKFLOW_CHANGED, {})
+        session.commit()
+        audit.seal(session)
+        session.rollback()
+    with db.writing() as session:
+        assert audit.seal(session)
+
+    report = verify(db)
+
+    assert report.broken == []
+    with db.reading() as session:
+        last = session.connection().execute(sa.text("SELECT hash FROM seal ORDER BY n DESC LIMIT 1")).scalar_one()
+    assert report.last_seal == last
+
+
+def test_a_first_seal_that_is_gone_is_found(db: Database, story: dict[str, str], vandal: Any) -> None:
+    with db.writing() as session:
+        audit.record(session, "house", "operator:tests", audit.Action.WORKFLOW_CHANGED, {})
+    with db.writing() as session:
+        audit.seal(session)
+    vandal("DELETE FROM seal WHERE n = (SELECT min(n) FROM seal)")
+
+    first = verify(db).first
+
+    assert first is not None
+    assert (first.stream, first.what) == ("seal", "A seal before this one is missing.")
+
+
+def test_a_disputed_label_cannot_be_settled_with_the_guards_on_unnoticed(db: Database, story: dict[str, str]) -> None:
+    with db.writing() as session:
+        settle = sa.text("UPDATE item SET label = 'approve' WHERE id = :id AND label = 'disputed' RETURNING id")
+        assert session.connection().execute(settle, {"id": story["disputed"]}).all()
+
+    first = verify(db).first
+
+    assert first is not None
+    assert (first.stream, first.what) == (story["disputed"], "The item was edited: it is not what its events say.")
+
+
+def test_an_erasure_that_was_told_fits_and_an_edited_one_does_not(
+    db: Database, story: dict[str, str], vandal: Any
+) -> None:
+    with db.writing() as session:
+        note_erasure(session, story["corrected"])
+        gone = "UPDATE item_content SET salt = NULL, prompt = NULL, output = NULL, context = NULL WHERE item_id = :id"
+        session.connection().execute(sa.text(gone), {"id": story["corrected"]})
+    vandal("UPDATE review_content SET text = NULL, note = NULL WHERE text IS NOT NULL AND note IS NOT NULL")
+    fits = verify(db)
+    vandal("UPDATE erasure SET reason = 'Because.'")
+
+    first = verify(db).first
+
+    assert fits.broken == []
+    assert first is not None
+    assert (first.stream, first.what) == (story["corrected"], "The erasure was edited: it is not what was done.")
+
+
+def test_what_is_written_meanwhile_is_not_taken_for_tampering(
+    db: Database, team: Team, story: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "PAGE", 2)
+
+    def go_on(events: int) -> None:
+        with db.writing() as session:
+            queue.escalate(session, story["held"], team.bo)
+            queue.escalate(session, story["undone"], team.bo)
+
+    assert verify(db, go_on).broken == []
+
+
+def test_of_very_many_findings_the_earliest_are_kept() -> None:
+    report = Report()
+
+    for at in range(3 * MOST_KEPT, 0, -1):
+        report.add("a", 1, at, "x")
+
+    assert report.first is not None
+    assert (report.first.at, report.found) == (1, 3 * MOST_KEPT)
+    assert len(report.broken) <= 2 * MOST_KEPT
+    assert set(range(1, MOST_KEPT + 1)) <= {one.at for one in report.broken}
+
+
 def test_a_chain_longer_than_a_page_is_checked_across_it(db: Database, team: Team) -> None:
     with db.writing() as session:
         for number in range(PAGE + 10):
@@ -234,8 +428,69 @@ def test_missing_guards_are_put_back_where_everything_fits(
         connection.exec_driver_sql(f"DROP TRIGGER guard_release_decided{on}")
     refused = CliRunner().invoke(main, ["workflow", "add", "x", "--owner", "olu@example.com"])
 
-    result = CliRunner().invoke(main, ["verify-audit", "--restore-guards"])
+    missed = CliRunner().invoke(main, ["verify-audit", "--json"])
+    told = CliRunner().invoke(main, ["verify-audit"])
+    still_missing = missing_guards(db)
+
+    result = CliRunner().invoke(main, ["verify-audit", "--restore-guards", "--json"])
 
     assert "guard_release_decided" in refused.stderr
-    assert result.exit_code == 0
+    said = orjson.loads(missed.stdout)
+    assert (missed.exit_code, said["ok"], said["first_broken"], said["guards_missing"]) == (1, False, None, 1)
+    assert told.exit_code == 1
+    assert "put them back with --restore-guards" in told.stdout
+    assert still_missing == ["guard_release_decided"]
+    said = orjson.loads(result.stdout)
+    assert (result.exit_code, said["ok"], said["guards_missing"]) == (0, True, 0)
     assert missing_guards(db) == []
+
+
+def test_the_last_seal_is_told_so_that_it_can_be_kept_outside(
+    db: Database, url: str, story: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", url)
+    with db.reading() as session:
+        seal = session.connection().execute(sa.text("SELECT hash FROM seal")).scalar_one()
+
+    as_json = CliRunner().invoke(main, ["verify-audit", "--json"])
+    as_text = CliRunner().invoke(main, ["verify-audit"])
+
+    assert orjson.loads(as_json.stdout)["last_seal"] == seal
+    assert seal in as_text.stdout
+
+
+@pytest.mark.parametrize("there", ["nothing", "an empty file"])
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str) -> None:
+    path = tmp_path / "folder" / "none.db"
+    if there == "an empty file":
+        path.parent.mkdir()
+        path.touch()
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", f"sqlite:///{path}")
+
+    result = CliRunner().invoke(main, ["verify-audit", "--json"])
+
+    assert result.exit_code == 1
+    assert result.stderr == f"There is no database at {path}. Name it in NEURO_REVIEW_DATABASE_URL.\n"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_empty_database_is_not_migrated(db: Database, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if db.is_sqlite:
+        db.dispose()
+        db.path.unlink()
+        empty = sqlite3.connect(db.path)
+        empty.execute("PRAGMA user_version = 1")
+        empty.close()
+    else:
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", url)
+
+    result = CliRunner().invoke(main, ["verify-audit"])
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("There is no database of Neuro Review at ")
+    with db.engine.connect() as connection:
+        assert sa.inspect(connection).get_table_names() == []

@@ -15,7 +15,7 @@ from db.tables import Role, Table, Verdict
 from neuro_review import access, audit, decisions, queue, releases, workflows
 from neuro_review.access import Actor
 from neuro_review.decisions import Opinion
-from tests.helpers import make_item
+from tests.helpers import make_item, note_erasure
 
 OPERATOR = Actor("tests", "operator:tests")
 REFUSALS = (sa.exc.IntegrityError, sqlite3.IntegrityError)
@@ -224,8 +224,7 @@ class World:
         decisions.recall(
             session, self.names["recalled"], self.bo, reason="Wrong.", opinion=Opinion(Verdict.REJECT, reasons=["Tone"])
         )
-        erasure = "INSERT INTO erasure (item_id, reason, erased_by, at) VALUES (:id, 'asked', 'person:1', 1)"
-        session.connection().execute(sa.text(erasure), {"id": self.names["wiped"]})
+        self.names["wiped_erased"] = note_erasure(session, self.names["wiped"])
         connection = session.connection()
         self.names["left"] = now()
         for name in ("sent", "recalled", "wiped"):

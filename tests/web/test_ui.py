@@ -1,18 +1,22 @@
 """The screens' door: every page gates itself, a refusal keeps the page, and text of others stays text."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import Session
 from streamlit.testing.v1 import AppTest
 
 from db.clock import HOUR, MINUTE
-from db.engine import Database
+from db.engine import Database, DatabaseUnusableError
 from db.tables import Role
-from neuro_review import access, sessions, ui
+from neuro_review import access, sessions, ui, workflows
 from neuro_review.access import Actor
 from tests.conftest import OPERATOR, Clock
+from tests.helpers import make_item
 from tests.web.conftest import PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -111,6 +115,96 @@ def test_a_refusal_is_shown_once_above_the_page_and_what_was_typed_stays(ada_ses
     assert app.session_state.did == "Ada"
     app.run()
     assert not app.error
+
+
+FAILING = """
+    import streamlit as st
+    from types import SimpleNamespace
+    from neuro_review import ui
+
+    ui.open_page("Page")
+    kept = st.session_state.setdefault("kept", SimpleNamespace(one="before", many=["before"]))
+
+    def press():
+        with ui.act(kept) as session:
+            session.connection()
+            kept.one, kept.more = "after", 1
+            kept.many.append("after")
+            ui.hint("It is done.")
+
+    st.button("Press", on_click=press)
+    ui.notices()
+    ui.plain(f"{kept.one} {kept.many}")
+"""
+
+
+def test_what_a_verb_changed_beside_the_database_is_taken_back_when_the_commit_is_refused(
+    ada_session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = run(FAILING, ada_session)
+    with monkeypatch.context() as full:
+        full.setattr(Session, "commit", no_room)
+        app.button[0].click().run()
+    assert not app.info
+    assert words(app) == ["before ['before']", ui.md_escape("The disk is full.")]
+
+    app.button[0].click().run()
+
+    assert [note.value for note in app.info] == [ui.md_escape("It is done.")]
+    assert words(app) == ["after ['before', 'after']"]
+
+
+def no_room(*_: object) -> None:
+    raise DatabaseUnusableError("The disk is full.")
+
+
+def test_who_is_away_is_asked_once_even_where_nothing_can_be_written(
+    db: Database, ada: Actor, ada_session: str, monkeypatch: pytest.MonkeyPatch, moved_clock: Clock
+) -> None:
+    with db.writing() as session:
+        flow = workflows.add(session, OPERATOR, "support")
+        make_item(session, flow.id, output="An output.")
+    app = AppTest.from_file(str(ROOT / "pages" / "review.py"), default_timeout=20)
+    app.user = {"session": ada_session}
+    assert "An output." in words(app.run())
+    app.session_state["desk"].touched_at -= HOUR
+    tried = []
+
+    @contextmanager
+    def refused(_: Database) -> Iterator[Session]:
+        tried.append(1)
+        raise DatabaseUnusableError("The disk is full.")
+        yield
+
+    with monkeypatch.context() as full:
+        full.setattr(Database, "writing", refused)
+        app.run()
+    assert [one.value for one in app.subheader] == ["You were away, so your items went back"]
+    assert "An output." not in words(app)
+    assert len(tried) == 1
+
+    moved_clock.forward(3 * MINUTE)  # the lease runs out
+    app.button(key="go_on").click().run()
+    assert "An output." in words(app)
+
+
+def test_what_the_clock_does_keeps_nobody_signed_in(db: Database, ada_session: str, moved_clock: Clock) -> None:
+    script = """
+        from neuro_review import ui
+        ui.open_page("Page")
+        with ui.act(touch=False) as session:
+            session.connection()
+    """
+    query = "SELECT max(seen_at) FROM sign_in"
+    app = run(script, ada_session)
+    with db.reading() as session:
+        before = session.connection().execute(sa.text(query)).scalar()
+    moved_clock.forward(HOUR)
+    app.session_state[ui.UNATTENDED] = True
+    app.run()
+
+    with db.reading() as session:
+        assert session.connection().execute(sa.text(query)).scalar() == before
 
 
 def test_an_action_after_the_session_ended_is_not_done_and_says_so(db: Database, ada: Actor, ada_session: str) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from copy import deepcopy
 from textwrap import dedent
 from typing import NoReturn, cast
 from urllib.parse import quote, urlsplit
@@ -10,6 +11,8 @@ from urllib.parse import quote, urlsplit
 import sqlalchemy as sa
 import streamlit as st
 from sqlmodel import Session
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from db.engine import Database, DatabaseUnusableError, explained
 from db.tables import Role
@@ -17,10 +20,12 @@ from neuro_review import sessions
 from neuro_review.access import Actor
 from neuro_review.errors import NeuroReviewError, NotSignedInError
 from neuro_review.sessions import Visit
+from neuro_review.ui.keyboard import keys as keys
 from neuro_review.web import opened
 
 REFUSAL = "_refusal"
 HINT = "_hint"
+UNATTENDED = "_unattended"
 RACED = "Somebody else changed the same thing in this moment. Nothing was stored; try again."
 PEOPLE = {Role.REVIEWER: "reviewers", Role.OWNER: "owners", Role.ADMIN: "admins", Role.EXPORT: "people who may export"}
 
@@ -60,7 +65,8 @@ def open_page(title: str, needs: Role = Role.REVIEWER) -> Actor:
             end_session()
         if not found.person.may(needs):
             end_page(f"This page is for {PEOPLE[needs]}. Ask an admin for the role.")
-        _note_activity(found)
+        if not st.session_state.pop(UNATTENDED, False):
+            _note_activity(found)
     refusal = st.session_state.pop(REFUSAL, None)
     if refusal:
         st.error(md_escape(refusal))
@@ -78,23 +84,25 @@ def read() -> Iterator[Session]:
 
 
 @contextmanager
-def act() -> Iterator[Session]:
+def act(kept: object | None = None, *, touch: bool = True) -> Iterator[Session]:
     """Open a transaction for one verb, in a callback; a refusal is shown above the page, which stays.
 
-    Only the verb belongs in the block: it is left at the first refusal.
+    Only the verb belongs in the block: it is left at the first refusal. What the verb changed in `kept` is taken back
+    with it, even where the commit was refused. What the clock does and no person is done without `touch`.
     """
+    before = deepcopy(vars(kept)) if kept is not None else {}
     try:
         with ExitStack() as stack:
             found, session = _begin(stack)
             yield cast(Session, session)
             if isinstance(session, Unopened):
                 raise session.why
-            if found is not None and found.is_stale:
+            if touch and found is not None and found.is_stale:
                 sessions.touch(session, found.session_id)
-    except (NeuroReviewError, DatabaseUnusableError) as error:
-        refuse(_sentence(error))
-    except sa.exc.IntegrityError:
-        refuse(RACED)
+    except (NeuroReviewError, DatabaseUnusableError, sa.exc.IntegrityError) as error:
+        if kept is not None:
+            vars(kept).update(before)
+        refuse(RACED if isinstance(error, sa.exc.IntegrityError) else _sentence(error))
 
 
 class Unopened:
@@ -121,8 +129,36 @@ def _begin(stack: ExitStack) -> tuple[Visit | None, Session | Unopened]:
 
 
 def refuse(sentence: str) -> None:
-    """Keep a sentence that is shown above the page at its next run."""
+    """Keep a sentence that is shown above the page at its next run, instead of what was to be said of a success."""
     st.session_state[REFUSAL] = sentence
+    st.session_state.pop(HINT, None)
+
+
+def draw(*fragments: str) -> NoReturn:
+    """End a callback: draw these fragments anew, in this order, and nothing else."""
+    st.rerun(fragments)
+
+
+def draw_unattended() -> NoReturn:
+    """Draw the page anew because time has passed: it is no sign that somebody is there."""
+    st.session_state[UNATTENDED] = True
+    st.rerun()
+
+
+def tab() -> str:
+    """Return the name that this tab has until it is closed or reloaded."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
+def browser() -> str:
+    """Return the id of the sign-in of this browser."""
+    return str(st.user.get("session"))
+
+
+def is_open(tab: str) -> bool:
+    """Tell whether a tab is connected to this process."""
+    return runtime.exists() and runtime.get_instance().is_active_session(tab)
 
 
 def hint(sentence: str) -> None:
@@ -150,83 +186,6 @@ def lines_high(text: str) -> int:
     return min(460, max(120, 27 * lines + 40))
 
 
-# What Streamlit's shortcuts do not do by themselves: a held key counts once; a key counts only when its item has been
-# in sight for a moment and the key before it was answered; no key goes past an open dialog. What is ignored says so.
-# And where one corrects, the field has the focus.
-KEYS = """
-const DWELL = 200, PATIENCE = 3000;
-const ours = window.neuroReview ??= {shown: "", live: "", at: 0, sent: -PATIENCE};
-const isTyping = (event) => event.target.closest?.("input, textarea, [contenteditable]");
-// The page can be painted before this component hears of it.
-const isInSight = () => !ours.shown || document.querySelector(`.st-key-bar [class*="_${ours.shown}"]`);
-
-function isEarly(key) {
-  const at = performance.now();
-  if (!isInSight() || at - ours.at < DWELL || at - ours.sent < PATIENCE) return true;
-  if (ours.live.includes(key)) ours.sent = at;
-  return false;
-}
-
-function onKey(event) {
-  const key = String.fromCharCode(event.keyCode);
-  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-  if (isTyping(event) || !/^[AEXSU1-9]$/.test(key)) return;
-  if (event.repeat || document.querySelector("[role=dialog]") || isEarly(key)) {
-    event.stopImmediatePropagation();
-    event.preventDefault();
-    if (!event.repeat) ours.say?.("Ignored: that key came too early.");
-  }
-}
-
-// The browser may still be loading what draws the field.
-function focus(field, tries) {
-  const area = document.querySelector(`.st-key-${field} textarea`);
-  if (area) {
-    area.focus();
-    area.setSelectionRange(0, 0);
-    area.scrollTop = 0;
-    area.scrollIntoView({block: "nearest"});
-  } else if (tries && ours.field === field) setTimeout(focus, 25, field, tries - 1);
-}
-
-export default function ({data, parentElement}) {
-  const note = parentElement.querySelector("[role=status]");
-  ours.say = (sentence) => {
-    note.textContent = sentence;
-    clearTimeout(ours.timer);
-    ours.timer = setTimeout(() => { note.textContent = ""; }, 2500);
-  };
-  [ours.sent, ours.live] = [-PATIENCE, data.live];
-  if (data.shown !== ours.shown) [ours.shown, ours.at] = [data.shown, performance.now()];
-  const before = ours.field;
-  ours.field = data.field;
-  if (data.field && data.field !== before) focus(data.field, 60);
-  if (!ours.listens) window.addEventListener("keydown", onKey, true);
-  ours.listens = true;
-}
-"""
-NOTE = """
-<style>
-[role=status]:not(:empty) {
-  position: fixed; z-index: 9; bottom: 8rem; right: 2rem; padding: .4rem .8rem; border-radius: 6px;
-  font: .875rem var(--st-font); color: var(--st-background-color); background: var(--st-text-color);
-}
-</style>
-<span role="status"></span>
-"""
-
-
-def keys(shown: str, live: str, field: str | None = None) -> None:
-    """Guard the keys that are live; `shown` ends the keys of the bar's buttons, `field` names what takes the focus."""
-    kept = st.session_state
-    if "_keys" not in kept:
-        kept["_keys"], kept["_turn"] = st.components.v2.component("keys", html=NOTE, js=KEYS), 0
-    # Each run has a number of its own, so that the browser hears that its key was answered.
-    kept["_turn"] += 1
-    with st.container(key="keys"):
-        kept["_keys"](data={"shown": shown, "live": live, "field": field, "turn": kept["_turn"]}, key="one_press")
-
-
 STYLE = """
 <style>
 .stApp { --quiet: light-dark(#566273, #9fb0c0); --bad: light-dark(#b3261e, #ffb4ab); }
@@ -248,6 +207,12 @@ button[kind="primary"], button[kind="primary"] * { color: light-dark(#fff, #0621
 .st-key-conversation [data-testid="stText"], .st-key-beside [data-testid="stText"] { line-height: 1.5; }
 .st-key-answer [data-testid="stText"], .st-key-answer textarea { font-size: 1.06rem; line-height: 1.6; }
 .st-key-answer textarea { scroll-margin: 5rem 0 7rem; }
+.st-key-answer [data-testid="InputInstructions"] { display: none; }
+.st-key-undo button:enabled p::after { content: var(--left, ""); }
+.st-key-undo[data-left=""] button:enabled { pointer-events: none; opacity: .4; }
+[class*="st-key-workflow_"] a, .st-key-go a { border: 1px solid #8886; padding: .35rem .8rem; }
+.st-key-go a { background: light-dark(#0f766e, #2dd4bf); }
+.st-key-go a p { color: light-dark(#fff, #06211e); }
 .st-key-beside [data-testid="stText"] { font-size: .9rem; }
 .st-key-beside button { min-height: 1.8rem; padding: .05rem .5rem; }
 .st-key-beside button, .st-key-beside button * { justify-content: flex-start; text-align: left; }
