@@ -186,7 +186,7 @@ def skip(session: Session, item_id: str, by: Actor, lease_n: int) -> bool:
     return _pass_over(session, item_id, by.person_id, PassOver.SKIP, now())
 
 
-def escalate(session: Session, item_id: str, by: Actor, reason: str = "") -> None:
+def escalate(session: Session, item_id: str, by: Actor) -> None:
     """Put an item into its owner's list; it stays held and its deadline runs on.
 
     Raises:
@@ -195,7 +195,7 @@ def escalate(session: Session, item_id: str, by: Actor, reason: str = "") -> Non
     item = lifecycle.lock(session, item_id)
     by.require(Role.REVIEWER, item.workflow_id)
     lifecycle.allow(item, Verb.ESCALATE)
-    _escalate(session, item, by.audit_name, reason)
+    _escalate(session, item, by.audit_name, "asked for")
 
 
 def assign(

@@ -19,11 +19,9 @@ on_desk: Desk = st.session_state["desk"]
 
 def _decide(lease: Lease, verdict: Verdict) -> None:
     if on_desk.too_early() or on_desk.correcting is not (verdict is Verdict.CORRECT):
-        ui.ignored()
-        return
+        return ui.ignored()
     if verdict is Verdict.REJECT and not on_desk.reasons:
-        ui.hint("A rejection needs a reason: press its number, then X.")
-        return
+        return ui.hint("A rejection needs a reason: press its number, then X.")
     text = st.session_state.get(_field(lease)) if verdict is Verdict.CORRECT else None
     had_reasons = bool(on_desk.reasons)
     with ui.act(on_desk) as session:
@@ -32,7 +30,13 @@ def _decide(lease: Lease, verdict: Verdict) -> None:
             ui.hint("The correction equals the output, so it was approved.")
         elif had_reasons and verdict is Verdict.APPROVE:
             ui.hint("Reasons were left out of the approval.")
-    ui.draw("work", "pulse")
+    return None
+
+
+def _save(lease: Lease) -> None:
+    _decide(lease, Verdict.CORRECT)
+    # The same press leaves the field, and `_keep` asks for another fragment.
+    ui.draw("work")
 
 
 def _skip(lease: Lease) -> None:
@@ -47,7 +51,6 @@ def _undo() -> None:
     with ui.act(on_desk) as session:
         if desk.undo(session, on_desk, ui.person()):
             ui.hint("Your correction is a draft again: E shows it.")
-    ui.draw("work", "pulse")
 
 
 def _correct() -> None:
@@ -131,6 +134,8 @@ def pulse() -> None:
             st.badge(f"{waiting.due:,} due within the hour", color="orange")
         if waiting.oldest_at is not None:
             st.text(f"oldest {phrases.ago(waiting.oldest_at)}", width="content")
+        # Out of sight; the browser presses it when the item has changed, so that no key waits for the numbers.
+        st.button("Count", key="count")
 
 
 @st.fragment(key="work")
@@ -220,8 +225,8 @@ def bar(lease: Lease, today: int) -> None:
     """Draw the keys and what they do."""
     with st.container(horizontal=True, key="bar", vertical_alignment="center"):
         if on_desk.correcting:
-            st.button("Save and next", key=_of("save", lease), shortcut="Mod+Enter", type="primary", on_click=_decide,
-                      args=(lease, Verdict.CORRECT))  # fmt: skip
+            st.button("Save and next", key=_of("save", lease), shortcut="Mod+Enter", type="primary", on_click=_save,
+                      args=(lease,))  # fmt: skip
             st.button("Cancel", key=_of("cancel", lease), shortcut="Esc", on_click=_put_off, args=(lease,))
             return
         st.button("Approve", key=_of("approve", lease), shortcut="A", type="primary", on_click=_decide,

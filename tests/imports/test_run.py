@@ -19,9 +19,8 @@ from neuro_review.imports import beside
 from neuro_review.imports.names import Names
 from neuro_review.imports.rejects import Rejects
 from neuro_review.imports.run import Tally
-from neuro_review.intake import A_LABEL, NO_LABEL, OTHER_CONTENT
+from neuro_review.intake import NO_LABEL, OTHER_CONTENT
 from tests.imports.conftest import Take, query, rejected, write_lines
-
 
 MISSING = "output is missing. Map a column: --field output=COLUMN; there are: prompt, x."
 

@@ -276,7 +276,7 @@ def test_an_escalated_item_is_held_and_offered_to_no_reviewer_and_its_deadline_s
     item_id = put(db, team, due_at=now() + MINUTE)
 
     with db.writing() as session:
-        queue.escalate(session, item_id, team.bo, "I know the customer.")
+        queue.escalate(session, item_id, team.bo)
 
     assert claim(db, team.cy, team) == []
     assert fact(db, item_id, "status") == "held"
@@ -416,7 +416,7 @@ def test_what_was_escalated_comes_to_an_owner_and_to_nobody_else(db: Database, t
     with db.writing() as session:
         item_id = make_item(session, team.support.id)
         make_item(session, team.support.id)
-        queue.escalate(session, item_id, team.bo, "Who may promise that?")
+        queue.escalate(session, item_id, team.bo)
 
     with db.writing() as session:
         bos = queue.claim(session, team.bo, [team.support.id])
