@@ -129,13 +129,12 @@ def pulse() -> None:
             "Workflow", list(flows), format_func=flows.__getitem__, key="workflow", on_change=_choose,
             label_visibility="collapsed", width=260,
         )  # fmt: skip
-        st.text(f"{waiting.held:,} held", width="content")
+        if on_desk.current is None and waiting.held:
+            st.text(f"{waiting.held:,} held", width="content")  # else the bar says it, which follows each verdict
         if waiting.due:
             st.badge(f"{waiting.due:,} due within the hour", color="orange")
         if waiting.oldest_at is not None:
             st.text(f"oldest {phrases.ago(waiting.oldest_at)}", width="content")
-        # Out of sight; the browser presses it when the item has changed, so that no key waits for the numbers.
-        st.button("Count", key="count")
 
 
 @st.fragment(key="work")
@@ -154,6 +153,7 @@ def work() -> None:
     with ui.read() as session:
         card = desk.card(session, lease.item_id, ui.person())
         today = desk.today(session, ui.person())
+        held = desk.waiting(session, on_desk, ui.person()).held
     left, right = st.columns([7, 3], gap="medium")
     with left:
         conversation(card)
@@ -162,7 +162,7 @@ def work() -> None:
         beside(card, lease)
     with st.container(key="foot"):
         ui.notices()
-        bar(lease, today)
+        bar(lease, today, held)
     if on_desk.correcting:
         ui.keys(_name(lease), "", _field(lease))
     else:
@@ -221,8 +221,8 @@ def beside(card: Card, lease: Lease) -> None:
             ui.plain(card.rubric)
 
 
-def bar(lease: Lease, today: int) -> None:
-    """Draw the keys and what they do."""
+def bar(lease: Lease, today: int, held: int) -> None:
+    """Draw the keys and what they do, and how far one has come."""
     with st.container(horizontal=True, key="bar", vertical_alignment="center"):
         if on_desk.correcting:
             st.button("Save and next", key=_of("save", lease), shortcut="Mod+Enter", type="primary", on_click=_save,
@@ -236,7 +236,7 @@ def bar(lease: Lease, today: int) -> None:
         st.button("Skip", key=_of("skip", lease), shortcut="S", on_click=_skip, args=(lease,))
         undo_button()
         st.space("stretch")
-        st.text(f"{phrases.count(today, 'verdict')} today", width="content")
+        st.text(f"{phrases.count(today, 'verdict')} today · {held:,} held", width="content")
 
 
 def undo_button() -> None:

@@ -18,7 +18,7 @@ from db.tables import Id, Label, Purpose, Verdict
 
 START, END = "0" * 32, "f" * 32
 PAGE_BYTES = 8 << 20  # of long texts a page holds fewer reviews, so that memory does not grow with them
-ROWS_AT_ONCE = 16
+ROWS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def page_end(database: Database, workflow_id: int, after: str, step: int) -> tup
 
 
 def read(database: Database, question: Question, after: str, upto: str) -> Page:
-    """Return the reviews after one id and up to another that had left grace when the export began, or the first of them.
+    """Return the reviews after one id and up to another that had left grace when the export began, as many as fit.
 
     Raises:
         DatabaseUnusableError: the database is away or damaged.

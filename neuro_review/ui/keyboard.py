@@ -84,11 +84,7 @@ export default function ({data, parentElement}) {
     ours.timer = setTimeout(() => { note.textContent = ""; }, 2500);
   };
   [ours.sent, ours.live, ours.undoUntil] = [-PATIENCE, data.live, data.undo && performance.now() + data.undo];
-  if (data.shown !== ours.shown) {
-    [ours.shown, ours.at] = [data.shown, performance.now()];
-    clearTimeout(ours.count);
-    ours.count = setTimeout(() => document.querySelector(".st-key-count button")?.click(), 300);
-  }
+  if (data.shown !== ours.shown) [ours.shown, ours.at] = [data.shown, performance.now()];
   const before = ours.field;
   ours.field = data.field;
   if (data.field && data.field !== before) focus(data.field, 60);

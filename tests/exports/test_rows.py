@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from db.bulk import insert_rows
 from db.clock import MINUTE, SECOND, iso, new_id, now, parse_iso
 from db.engine import Database
 from db.tables import Verdict
@@ -14,6 +13,7 @@ from neuro_review.exports.formats import Format
 from neuro_review.exports.rows import BY_INDEX, END, FROM, START, WHERE, Filter, page_query
 from tests.conftest import Clock, Team
 from tests.exports.stock import decide, held, past, rows, set_grace, written
+from tests.helpers import note_erasure
 
 HOSTILE = "=1+1,\"quoted\"\r\nnext 'line' \u2028 ünï 🙂"
 
@@ -152,7 +152,7 @@ def test_erased_content_is_null(db: Database, team: Team, tmp_path: Path) -> Non
         prompt=[{"role": "user", "content": "p"}], context="c", metadata={"a": 1}, end_user="e",
     )  # fmt: skip
     with db.writing() as session:
-        insert_rows(session, "erasure", "item_id reason erased_by at", [(item_id, "asked", "operator:tests", now())])
+        note_erasure(session, item_id)
         run = session.connection().execute
         empty = "salt = NULL, prompt = NULL, output = NULL, context = NULL, metadata = NULL"
         run(sa.text(f"UPDATE item_content SET {empty} WHERE item_id = :id"), {"id": item_id})

@@ -76,7 +76,7 @@ def test_wrong_usage_is_two(command: Command, arguments: list[str]) -> None:
 # Each bad input: the file (or what makes it), the options, the exit code, the one sentence, what came in.
 ROW = {"external_id": "bad", "output": "o"}
 BAD_ROWS = {
-    "a row without output": ({"external_id": "bad"}, "output is missing. Map a column: --field output=COLUMN; there are: external_id."),
+    "a row without output": ({"external_id": "bad"}, "output is missing. Map a column: --field output=COLUMN;"),
     "5 MB of output": (ROW | {"output": "x" * 5_000_000}, "The row has more than 4,194,304 bytes; at most these"),
     "2 MB of output": (ROW | {"output": "x" * 2_000_000}, "output has 2,000,000 bytes; at most 1,048,576 are taken"),
     "a NUL byte": (b'{"output": "a\x00b"}', "This is no valid JSON:"),
@@ -93,7 +93,7 @@ BAD_ROWS = {
     "a 200-digit number": (b'{"output": "o", "metadata": {"n": ' + b"7" * 200 + b"}}", "A whole number has more"),
     "10,000 levels": (b'{"output": "o", "metadata": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_001, "The row is nested"),
     "a key twice": (b'{"output": "o", "output": "p"}', "The key “output” stands twice in one object. Keep one."),
-    "an unknown verdict": (ROW | {"verdict": "fine"}, "verdict is none of those there are. Say approve, correct or reject."),
+    "an unknown verdict": (ROW | {"verdict": "fine"}, "verdict is none of those there are. Say approve,"),
     "too many tokens": (ROW | {"prompt_tokens": 1 << 62}, "prompt_tokens must be at most 9007199254740992."),
     "a time beyond time": (ROW | {"created_at": 1e300}, "created_at is not a date between 1970 and 9999. Write it"),
     "a time beyond floats": (ROW | {"created_at": 1e305}, "created_at is not a date between 1970 and 9999."),

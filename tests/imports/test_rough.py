@@ -152,7 +152,8 @@ def test_a_row_says_whether_it_meets_other_content_or_a_label(take: Take, tmp_pa
     ]))  # fmt: skip
     path = write_lines(tmp_path / "b.jsonl", [
         {"external_id": "h", "output": "x"}, {"external_id": "p", "output": "o"},
-        {"external_id": "h", "output": "o", "verdict": "reject"}, {"external_id": "p", "output": "x", "verdict": "reject"},
+        {"external_id": "h", "output": "o", "verdict": "reject"},
+        {"external_id": "p", "output": "x", "verdict": "reject"},
     ])  # fmt: skip
 
     take(path)
