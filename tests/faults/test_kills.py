@@ -16,7 +16,7 @@ import pytest
 from db.clock import new_id
 from db.engine import Database
 from tests.faults.checks import check, let_all_leave
-from tests.faults.load import SUBMITTER, Load, furnish, load
+from tests.faults.load import Load, furnish, load
 
 KILLS = {"sqlite": (25, 500), "postgresql": (10, 50)}
 LONGEST_PAUSE = 0.8  # seconds between two kills
@@ -68,22 +68,6 @@ def worked(sqlite_template: Path, tmp_path: Path) -> Iterator[tuple[Database, Lo
         running.catch_up()
     yield database, running
     database.dispose()
-
-
-def test_a_start_takes_less_than_a_blink(worked: tuple[Database, Load]) -> None:
-    database, _ = worked
-    with load(str(database.url), random.Random(2)) as running:
-        running.start(SUBMITTER)  # the first one waits for the nursery's imports
-        while not running.count("started"):
-            time.sleep(0.001)
-        running.kill_all()
-
-        before = time.monotonic()
-        running.start(SUBMITTER)
-        while running.count("started") < 2:
-            time.sleep(0.001)
-
-        assert time.monotonic() - before < 0.4
 
 
 def test_a_lost_verdict_would_be_noticed(worked: tuple[Database, Load]) -> None:
