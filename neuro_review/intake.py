@@ -212,8 +212,7 @@ def prepare(
     name = given.external_id or (item_id if name_of is None else name_of(parts))
     output_hash, content_hash = text_hash(salt, raw), parts_hash(salt, parts)
     created_at = given.created_at if given.created_at is not None else at
-    flow = door.workflow
-    u = panel_coin(item_id)
+    flow, u = door.workflow, panel_coin(item_id)
     panel = u < flow.panel_rate
     item = (
         item_id, flow.id, door.source_id, name, str(door.origin), given.model, created_at, output_hash, content_hash,

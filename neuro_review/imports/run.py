@@ -98,8 +98,7 @@ def import_file(
         UnavailableError: the file or the rejected rows fail half-way; what the tally counts is stored.
         DatabaseUnusableError: the database fails; what the tally counts is stored.
     """
-    workflow = " ".join(workflow.split())
-    check_text(workflow, "workflow")
+    check_text(workflow := " ".join(workflow.split()), "workflow")
     tally = Tally() if tally is None else tally
     doors = functools.cache(lambda: open_doors(database, workflow, by))
     source = None if str(file) == STDIN else Path(file)
