@@ -8,10 +8,6 @@ from neuro_review.words import Role
 person = ui.open_page("Home")
 
 
-def _ask() -> None:
-    st.session_state["sure"] = True
-
-
 def _remove_samples() -> None:
     with ui.act() as session:
         by = ui.person()
@@ -54,11 +50,7 @@ if any(row.waiting.held for row in rows):
 
 if person.may(Role.ADMIN):
     if has_samples:
-        st.caption("The sample queue is in use. Nothing in it is ever released.")
-        if st.session_state.pop("sure", False):
-            st.caption("What waits in it is withdrawn. Its verdicts stay in the exports.")
-            st.button("Remove the sample queue: sure?", key="remove_sure", type="primary", on_click=_remove_samples)
-        else:
-            st.button("Remove the sample queue", key="remove_samples", on_click=_ask)
+        st.caption("The sample queue is in use. Removing it withdraws what waits; its verdicts stay in the exports.")
+        st.button("Remove the sample queue", key="remove_samples", on_click=_remove_samples)
     elif not rows:
         st.button("Load the sample queue", key="load_samples", on_click=_load_samples)

@@ -68,8 +68,6 @@ def all_themes(browser: Browser, app: App, out: Path, ada: Tab, token: str) -> N
         tab.open("/home")
         shoot(tab, out, f"home{suffix}")
     ada.page.get_by_role("button", name="Remove the sample queue").click()
-    shoot(ada, out, "home-sure")
-    ada.page.get_by_role("button", name="sure?").click()
     ada.reads("Load the sample queue")
     shoot(ada, out, "home-empty")
 
