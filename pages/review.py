@@ -35,8 +35,8 @@ def _decide(lease: Lease, verdict: Verdict) -> None:
 
 def _save(lease: Lease) -> None:
     _decide(lease, Verdict.CORRECT)
-    # The same press leaves the field, and `_keep` asks for another fragment.
-    ui.draw("work")
+    if on_desk.correcting:  # it was refused
+        _keep(lease)
 
 
 def _skip(lease: Lease) -> None:
@@ -61,12 +61,15 @@ def _put_off(lease: Lease) -> None:
     with ui.act(on_desk) as session:
         if desk.put_off(session, on_desk, ui.person(), lease, st.session_state.get(_field(lease))):
             ui.hint("Kept as a draft: E shows it again.")
-    ui.draw("work")
 
 
 def _keep(lease: Lease) -> None:
     with ui.act(on_desk) as session:
         desk.keep(session, on_desk, ui.person(), lease, st.session_state[_field(lease)])
+
+
+def _pause(lease: Lease) -> None:
+    _keep(lease)
     # Not the field itself: somebody is typing in it.
     ui.draw("pulse")
 
@@ -193,10 +196,14 @@ def answer(card: Card, lease: Lease) -> None:
             facts.append(ui.md_escape(phrases.money(card.cost_micro)))
         st.caption(" · ".join(facts))
         if on_desk.correcting:
+            # What was typed goes along with the key that ends it: of two requests at the same time Streamlit may
+            # answer both and draw only one.
             st.text_area(
-                "Corrected answer", value=card.draft or card.output, key=_field(lease), on_change=_keep, args=(lease,),
+                "Corrected answer", value=card.draft or card.output, key=_field(lease), on_change="ignore",
                 height=ui.lines_high(card.output), label_visibility="collapsed",
             )  # fmt: skip
+            # Out of sight; the browser presses it in each pause of typing.
+            st.button("Keep", key=_of("keep", lease), on_click=_pause, args=(lease,))
         else:
             ui.plain(card.output)
 

@@ -208,6 +208,7 @@ button[kind="primary"], button[kind="primary"] * { color: light-dark(#fff, #0621
 .st-key-answer [data-testid="stText"], .st-key-answer textarea { font-size: 1.06rem; line-height: 1.6; }
 .st-key-answer textarea { scroll-margin: 5rem 0 7rem; }
 .st-key-answer [data-testid="InputInstructions"] { display: none; }
+[class*="st-key-keep_"] { display: none; }
 .st-key-undo button:enabled p::after { content: var(--left, ""); }
 .st-key-undo[data-left=""] button:enabled { pointer-events: none; opacity: .4; }
 [class*="st-key-workflow_"] a, .st-key-go a { border: 1px solid #8886; padding: .35rem .8rem; }

@@ -5,7 +5,7 @@ import streamlit as st
 # What Streamlit's shortcuts do not do by themselves: a held key counts once; a key counts only when its item has been
 # in sight for a moment and the key before it was answered; no key goes past an open dialog. What is ignored says so.
 # U always counts: it waits for the answer to the key before it, and it ends with the time to undo. Where one corrects,
-# the field has the focus, and what is typed reaches the server in each pause, as if the field had been left.
+# the field has the focus, and what is typed is kept in each pause; Streamlit takes it up when the field seems left.
 KEYS = """
 const DWELL = 200, PATIENCE = 3000, PAUSE = 2500;
 const ours = window.neuroReview ??= {shown: "", live: "", at: 0, sent: -PATIENCE, undoUntil: 0};
@@ -37,7 +37,12 @@ function isHeldBack(key) {
 
 function onKey(event) {
   const key = String.fromCharCode(event.keyCode);
-  if (event.key === "Escape" && event.target.closest?.(".st-key-answer textarea")) hand(event.target);
+  const isEnd = event.key === "Escape" || event.key === "Enter" && (event.ctrlKey || event.metaKey);
+  if (isEnd && event.target.closest?.(".st-key-answer textarea")) {
+    clearTimeout(ours.pause);
+    hand(event.target);
+    ours.sent = performance.now();
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
   if (isTyping(event) || !/^[AEXSU1-9]$/.test(key)) return;
   const why = event.repeat || document.querySelector("[role=dialog]") || isHeldBack(key);
@@ -51,10 +56,16 @@ function hand(area) {
   for (const name of ["focusout", "focusin"]) area.dispatchEvent(new FocusEvent(name, {bubbles: true}));
 }
 
+function keep(area) {
+  if (!area.isConnected) return;
+  hand(area);
+  document.querySelector('[class*="st-key-keep_"] button')?.click();
+}
+
 function onInput(event) {
   if (!event.target.closest?.(".st-key-answer textarea")) return;
   clearTimeout(ours.pause);
-  ours.pause = setTimeout(() => document.activeElement === event.target && hand(event.target), PAUSE);
+  ours.pause = setTimeout(keep, PAUSE, event.target);
 }
 
 function tick() {
