@@ -6,7 +6,7 @@ checkpoint, and starts after the last id of the page before (keyset), so that th
 
 import itertools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from db.tables import Id, Label, Purpose, Verdict
 
 START, END = "0" * 32, "f" * 32
 PAGE_BYTES = 8 << 20  # of long texts a page holds fewer reviews, so that memory does not grow with them
-ROWS_AT_ONCE = 4
+FEWEST_ROWS, MOST_ROWS = 4, 64  # at a time
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,6 @@ FROM = {
 }  # fmt: skip
 LONG = ("prompt", "output", "correction", "note", "context", "metadata")
 _PLACES = operator.itemgetter(*(list(FROM).index(name) for name in LONG))
-# On PostgreSQL the page is cut there, which knows a text's length without reading it; its driver takes a whole answer.
-# SQLite would have to read every text twice; it hands out row by row, so that the page is cut here.
-SIZE = " + ".join(f"coalesce(octet_length({FROM[name]}), 0)" for name in LONG)
-SO_FAR = f"sum({SIZE}) OVER (ORDER BY v.id ROWS UNBOUNDED PRECEDING)"
 # An id leaves PostgreSQL as the house writes it; a loader in Python would be called for every single one.
 HEX = "replace(CAST({} AS text), '-', '')"
 # The item waits as a whole while its decision can be undone. A verdict of the gate counts only as the decision that
@@ -113,21 +109,14 @@ VOTES = sa.text(
 
 
 def page_query(choice: Filter, dialect: str) -> str:
-    """Return the SQL of one page: the reviews of a workflow after one id and up to another.
-
-    On PostgreSQL it ends with the review whose texts fill the page, and the last column says how full it is.
-    """
+    """Return the SQL of one page: the reviews of a workflow after one id and up to another."""
     hexed = {"review_id", "item_id"} if dialect == "postgresql" else set()
     columns = ", ".join(f"{HEX.format(sql) if name in hexed else sql} AS {name}" for name, sql in FROM.items())
     chosen = "".join(f" AND {rule}" for name, rule in WHERE.items() if getattr(choice, name) is not None)
-    rest = (
-        f" FROM {TABLES} WHERE v.workflow_id = :workflow AND v.id > :after AND v.id <= :upto"
+    return (
+        f"SELECT {columns} FROM {TABLES} WHERE v.workflow_id = :workflow AND v.id > :after AND v.id <= :upto"
         f" AND i.id = v.item_id AND s.id = i.source_id AND {LEFT_GRACE}{chosen} ORDER BY v.id"
     )
-    if dialect == "postgresql":
-        cut = f"SELECT {columns}, v.id AS place, {SIZE} AS size, {SO_FAR} AS so_far{rest}"
-        return f"SELECT {', '.join(FROM)}, so_far FROM ({cut}) page WHERE so_far - size < :full ORDER BY place"
-    return f"SELECT {columns}{rest}"
 
 
 def count(database: Database, workflow_id: int) -> int:
@@ -156,45 +145,51 @@ def read(database: Database, question: Question, after: str, upto: str) -> Page:
     Raises:
         DatabaseUnusableError: the database is away or damaged.
     """
-    query = sa.text(page_query(question.choice, database.engine.dialect.name))
+    query = page_query(question.choice, database.engine.dialect.name)
     bound = {"workflow": question.workflow_id, "as_of": question.as_of, "after": after, "upto": upto}
-    if not database.is_sqlite:
-        bound["full"] = PAGE_BYTES
     chosen = {name: value for name in WHERE if (value := getattr(question.choice, name)) is not None}
     with explained(), database.reading() as session:
         connection = session.connection()
         if not database.is_sqlite:
             connection.exec_driver_sql(BY_INDEX)
-        # The driver's own tuples: a Row around each would cost as much as reading it.
-        found: Any = connection.execute(query, {**bound, **chosen}).cursor
-        raw, full = _until_full(found) if database.is_sqlite else _as_cut(found)
+        raw, full = _until_full(_asked(connection, query, {**bound, **chosen}))
         page = _page(raw, question.workflow, upto, full=full)
         _mark_labels(session, page, question.as_of)
     return page
 
 
-def _until_full(found: Any) -> tuple[list[Any], bool]:
-    """Return the rows up to the one that fills the page, and whether there was one."""
+def _asked(connection: sa.Connection, query: str, bound: dict[str, Any]) -> Callable[[int], list[Any]]:
+    """Ask, and return what gives the next so many rows.
+
+    They are the driver's own tuples: a Row around each would cost as much as reading it.
+    """
+    if connection.dialect.name == "sqlite":
+        found: Any = connection.execute(sa.text(query), bound).cursor
+        return found.fetchmany  # type: ignore[no-any-return]
+    # PostgreSQL's driver takes a whole answer, unless a cursor of the server keeps it.
+    connection.execute(sa.text(f"DECLARE page NO SCROLL CURSOR FOR {query}"), bound)
+    driver: Any = connection.connection.driver_connection
+    return lambda many: list(driver.execute(f"FETCH {many} FROM page"))
+
+
+def _until_full(give: Callable[[int], list[Any]]) -> tuple[list[Any], bool]:
+    """Return the rows up to those that fill the page, and whether it is full."""
     raw: list[Any] = []
-    size = 0
-    while some := found.fetchmany(ROWS_AT_ONCE):
+    size, many = 0, FEWEST_ROWS
+    while some := give(many):
         raw += some
         size += sum(map(len, filter(None, itertools.chain.from_iterable(map(_PLACES, some)))))
         if size >= PAGE_BYTES:
-            found.close()
             return raw, True
+        # Few at first, and no more than seem to fit: long texts may come after short ones.
+        many = max(1, min(2 * many, MOST_ROWS, (PAGE_BYTES - size) * len(raw) // (size or 1)))
     return raw, False
-
-
-def _as_cut(found: Any) -> tuple[list[Any], bool]:
-    raw = found.fetchall()
-    return raw, bool(raw) and raw[-1][-1] >= PAGE_BYTES
 
 
 def _page(raw: Sequence[Any], workflow: str, upto: str, *, full: bool) -> Page:
     if not raw:
         return Page({}, 0, upto)
-    columns: dict[str, list[Any]] = dict(zip(FROM, map(list, zip(*raw, strict=True)), strict=False))
+    columns: dict[str, list[Any]] = dict(zip(FROM, map(list, zip(*raw, strict=True)), strict=True))
     rows = len(columns["review_id"])
     for name in ("prompt_is_chat", "panel"):  # SQLite has no booleans
         columns[name] = list(map({0: False, 1: True}.get, columns[name]))

@@ -7,6 +7,7 @@
 * names     names for rows that bring none
 * batches   rows checked, salted and hashed, ready to be stored
 * rejects   the rows that were set aside
-* run       the loop that stores
+* storing   batches into the database, in the order of the file
+* run       one import, from its file to its tally
 * watch     a folder that files arrive in
 """

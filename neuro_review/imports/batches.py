@@ -63,6 +63,15 @@ class Batch:
     done: int = 0
     """Bytes of the file that were read for it and those before."""
 
+    def add(self, later: "Batch") -> None:
+        """Take in the batch that follows this one."""
+        self.ready += later.ready
+        self.rejected += later.rejected
+        self.ignored += later.ignored
+        self.read += later.read
+        self.unreadable += later.unreadable
+        self.done = later.done
+
 
 def batches(reading: Reading, shape: Shape, doors: Callable[[], Doors]) -> Iterator[Batch]:
     """Yield the rows of a file, ready to be stored.

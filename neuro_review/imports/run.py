@@ -1,32 +1,28 @@
-"""The loop that stores: batch after batch, each in one short transaction of its own.
+"""One import: a file in, batch after batch, each in one short transaction of its own.
 
 It can be stopped anywhere and run again: what is there already is found by its name and counted as a duplicate.
 """
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from db.engine import Database
 from db.tables import Origin
-from neuro_review import history, intake, workflows
+from neuro_review import workflows
 from neuro_review.access import Actor
 from neuro_review.content import check_text
 from neuro_review.errors import InvalidError
-from neuro_review.imports.batches import Batch, Doors, Ready, Rejected, as_line, batches
+from neuro_review.imports.batches import Batch, Doors, Rejected, as_line, batches
 from neuro_review.imports.beside import batches_beside, pays
 from neuro_review.imports.fields import Fields
 from neuro_review.imports.readers import STDIN, reading
 from neuro_review.imports.rejects import Rejects
 from neuro_review.imports.rows import Shape
+from neuro_review.imports.storing import Fate, Storing
 from neuro_review.intake import Door, Outcome
-
-TRIES = 3
-DEADLOCK = "40P01"
 
 
 @dataclass
@@ -88,8 +84,8 @@ def import_file(
 ) -> Tally:
     """Import one file, or standard input for `-`, and return what became of its rows.
 
-    A workflow that does not exist is made, without an owner. A tally that is handed in counts along, for a caller who
-    wants to know how far it came when something fails; `progress` is told after each batch.
+    A workflow that does not exist is made, without an owner. A tally that is handed in counts along, so that it says
+    how far it came when something fails; `progress` is told after each batch.
 
     Raises:
         NotFoundError: there is no such file.
@@ -99,15 +95,13 @@ def import_file(
         DatabaseUnusableError: the database fails; what the tally counts is stored.
     """
     check_text(workflow := " ".join(workflow.split()), "workflow")
-    tally = Tally() if tally is None else tally
     doors = functools.cache(lambda: open_doors(database, workflow, by))
     source = None if str(file) == STDIN else Path(file)
-    rejects = Rejects(source, rejected)
+    tally, rejects = tally or Tally(), Rejects(source, rejected)
     try:
         with rejects, _opened(source, fields or Fields(), model, doors) as (total, found):
-            for batch in found:
-                store_batch(database, doors, batch, rejects, tally)
-                progress(Progress(batch.done, total, batch.ignored))
+            done = functools.partial(_count, rejects, tally, progress, total)
+            Storing(database, doors, done).run(found)
             rejects.clear()
     finally:
         tally.rejected_path = rejects.path
@@ -137,11 +131,13 @@ def open_doors(database: Database, workflow: str, by: Actor) -> Doors:
     return Doors(Door(flow, source, by.audit_name), Door(flow, source, by.audit_name, Origin.HISTORY))
 
 
-def store_batch(database: Database, doors: Callable[[], Doors], batch: Batch, rejects: Rejects, tally: Tally) -> None:
-    """Store a batch, count into the tally what became of each row, and write down those set aside."""
-    outcomes = _stored(database, doors(), batch.ready) if batch.ready else []
+def _count(
+    rejects: Rejects, tally: Tally, progress: Callable[[Progress], None], total: int | None,
+    batch: Batch, fates: list[Fate],
+) -> None:  # fmt: skip
+    """Count into the tally what became of each row of a batch, write down those set aside, and say how far it is."""
     rejected = list(batch.rejected)
-    for row, (outcome, why) in zip(batch.ready, outcomes, strict=True):
+    for row, (outcome, why) in zip(batch.ready, fates, strict=True):
         if outcome is None or outcome is Outcome.CONFLICT:
             rejected.append(Rejected(row.number, why, as_line(row.row)))
         elif outcome is Outcome.DUPLICATE:
@@ -157,40 +153,4 @@ def store_batch(database: Database, doors: Callable[[], Doors], batch: Batch, re
     if rejected and tally.first is None:
         tally.first = rejected[0]._replace(row=b"")
     rejects.write(rejected)
-
-
-Fate = tuple[Outcome | None, str]
-"""What became of a row, and a sentence where it was not stored; no outcome where the database refuses it."""
-
-
-def _stored(database: Database, doors: Doors, rows: Sequence[Ready]) -> list[Fate]:
-    """Store a batch; where the database refuses it, again, and then row by row, so that one sinks no other."""
-    for _ in range(TRIES):
-        try:
-            return _store(database, doors, rows)
-        except (sa.exc.IntegrityError, sa.exc.DataError):
-            continue  # another import may have stored the same row in this moment
-        except sa.exc.OperationalError as error:
-            # Two imports of the same rows in another order wait for each other; PostgreSQL ends one of them.
-            if getattr(error.orig, "sqlstate", None) != DEADLOCK:
-                raise
-    fates: list[Fate] = []
-    for row in rows:
-        try:
-            fates += _store(database, doors, [row])
-        except (sa.exc.IntegrityError, sa.exc.DataError) as error:
-            said = str(error.orig).splitlines()[0].removesuffix(".")
-            fates.append((None, f"The database refuses the row: {said}."))
-    return fates
-
-
-def _store(database: Database, doors: Doors, rows: Sequence[Ready]) -> list[Fate]:
-    held = [row.prepared for row in rows if row.past is None]
-    past = [(row.prepared, row.past) for row in rows if row.past is not None]
-    with database.writing() as session:
-        stored = iter(intake.store(session, doors.held, held) if held else [])
-        recorded = iter(history.store(session, doors.past, past) if past else [])
-    return [
-        (fate.outcome, fate.why) if row.past is None and (fate := next(stored)) else next(recorded)
-        for row in rows
-    ]  # fmt: skip
+    progress(Progress(batch.done, total, batch.ignored))

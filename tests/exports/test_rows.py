@@ -254,7 +254,7 @@ CHOICES = [Filter(), Filter(since=1, until=2, model="m", verdict=Verdict.REJECT,
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_page_is_read_along_the_index_and_sorts_nothing(db: Database, team: Team, choice: Filter) -> None:
-    bound = {"workflow": team.support.id, "as_of": now(), "after": START, "upto": new_id(), "full": 1}
+    bound = {"workflow": team.support.id, "as_of": now(), "after": START, "upto": new_id()}
     bound |= {name: getattr(choice, name) for name in WHERE if getattr(choice, name) is not None}
     explain = "EXPLAIN QUERY PLAN " if db.is_sqlite else "EXPLAIN "
     with db.reading() as session:

@@ -12,8 +12,10 @@ from click.testing import CliRunner, Result
 from db.engine import Database
 from neuro_review.__main__ import main
 from neuro_review.access import Actor
+from neuro_review.imports.batches import ROWS_AT_ONCE
 from neuro_review.imports.fields import mapping
 from neuro_review.imports.run import Tally, import_file
+from neuro_review.imports.storing import JOINED
 
 BY = Actor("tests", "operator:tests")
 Take = Callable[..., Tally]
@@ -38,6 +40,11 @@ def rejected(path: Path) -> list[dict[str, Any]]:
 def query(db: Database, sql: str, **bound: Any) -> list[tuple[Any, ...]]:
     with db.reading() as session:
         return [tuple(row) for row in session.connection().execute(sa.text(sql), bound)]
+
+
+def one_store(db: Database) -> int:
+    """Return how many short rows are stored in one transaction."""
+    return ROWS_AT_ONCE * (1 if db.is_sqlite else JOINED)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ from neuro_review import intake
 from neuro_review.cli import imports
 from neuro_review.imports.watch import Folder
 from tests.conftest import DATA
-from tests.imports.conftest import Command, query, rejected, write_lines
+from tests.imports.conftest import Command, one_store, query, rejected, write_lines
 from tests.imports.test_run import OTHER_CONTENT, held, outputs
 
 NOTHING = {"read": 0, "held": 0, "history": 0, "duplicates": 0, "rejected": 0}
@@ -195,22 +196,22 @@ def test_a_file_that_may_not_be_read_is_refused(
 def test_a_failing_disk_is_told_with_what_is_stored(
     db: Database, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write_lines(tmp_path / "a.jsonl", outputs(300))
-    real, calls = intake.store, []
+    many = one_store(db)
+    path = write_lines(tmp_path / "a.jsonl", outputs(many + 1))
+    real = intake.store
 
-    def full(*given: object) -> object:
-        calls.append(given)
-        if len(calls) == 2:
+    def full(*given: Any) -> object:
+        if len(given[2]) == 1:
             raise sa.exc.OperationalError("INSERT", None, Exception("database or disk is full"))
-        return real(*given)  # type: ignore[arg-type]
+        return real(*given)
 
     monkeypatch.setattr(intake, "store", full)
 
     done = command(path, "-w", "s", "--model", "m", "--json")
 
     refused(done, "The disk is full. Nothing of this step was stored.")
-    assert json.loads(done.stdout) == NOTHING | {"read": 256, "held": 256}
-    assert len(held(db)) == 256
+    assert json.loads(done.stdout) == NOTHING | {"read": many, "held": many}
+    assert len(held(db)) == many
 
 
 def test_a_database_that_newer_code_has_claimed_is_left_alone(db: Database, command: Command, tmp_path: Path) -> None:
