@@ -6,9 +6,6 @@ every text back as it was, take one leading apostrophe away wherever there is on
 
 import re
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 # Spreadsheets trim what is blank or invisible before they interpret a cell. Written out, because Python and Arrow mean
 # different things by \s; full-width forms count, because some spreadsheets read them as the plain ones.
 BLANK = "[\x01-\x20\x7f-\xa0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]"
@@ -32,13 +29,3 @@ def escape_cell(text: str) -> str:
 def unescape_cell(cell: str) -> str:
     """Return the text that `escape_cell` was given."""
     return cell.removeprefix("'")
-
-
-def escaped(texts: pa.Array) -> pa.Array:
-    """Return a column of texts with every cell escaped."""
-    risky = pc.match_substring_regex(texts, RISKY)
-    if not pc.any(risky).as_py():
-        return texts
-    number = pc.match_substring_regex(texts, f"^(?:{PLAIN_NUMBER.pattern})\\z")
-    prefixed = pc.binary_join_element_wise("'", texts, "")
-    return pc.if_else(pc.and_not(risky, number), prefixed, texts)

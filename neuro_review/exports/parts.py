@@ -27,6 +27,7 @@ LARGEST_PAGE = 2_000
 MANY = 100_000  # reviews; below, a helper costs more to start than it saves
 MOST_HELPERS = 4
 ASKED_AHEAD = 2
+PIPE_BYTES = 1 << 20  # what any user may have; the usual 64 KiB make the two wait for each other all the time
 STOPPED = "A helper process of the export stopped before it was done. Try again."
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -139,6 +140,7 @@ class Helper:
             [sys.executable, "-m", "neuro_review.exports.helper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            pipesize=PIPE_BYTES,
             # The address may hold a password: the environment is read by its owner alone, a command line by everybody.
             env={**os.environ, "NEURO_REVIEW_DATABASE_URL": url, "PYTHONPATH": path},
         )

@@ -72,7 +72,7 @@ FROM = {
 LONG = ("prompt", "output", "correction", "note", "context", "metadata")
 _PLACES = operator.itemgetter(*(list(FROM).index(name) for name in LONG))
 # An id leaves PostgreSQL as the house writes it; a loader in Python would be called for every single one.
-HEX = "replace(CAST({} AS text), '-', '')"
+HEX = "encode(uuid_send({}), 'hex')"
 # The item waits as a whole while its decision can be undone. A verdict of the gate counts only as the decision that
 # stands: undone, it is none any more.
 LEFT_GRACE = (

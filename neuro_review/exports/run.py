@@ -11,6 +11,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,6 +36,7 @@ from neuro_review.exports.rows import Filter, Question, count
 Progress = Callable[[int, int], None]
 """Called with how many reviews were looked at, and how many there are."""
 EVERYTHING = Filter()
+SYNCED_AT_ONCE = 64 << 20
 
 
 @dataclass
@@ -150,19 +152,47 @@ class Out:
 
 
 class Unfinished(Out):
-    """A file under a name of its own until it is whole."""
+    """A file under a name of its own until it is whole.
+
+    It goes to the disk while it is written: all of it at the end would hold up the verdicts that wait for that disk.
+    """
 
     def __init__(self, path: Path) -> None:
         self.temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
         with _explained(path):
             super().__init__(self.temporary.open("xb"), path)
+        self.syncer = ThreadPoolExecutor(1, "export sync")
+        self.syncing: Future[None] | None = None
+        self.handed_on = 0
+
+    def write(self, data: Any) -> int:
+        """Write all of it and return its length.
+
+        Raises:
+            UnavailableError: the disk is full or failed.
+        """
+        length = super().write(data)
+        if self.length - self.handed_on >= SYNCED_AT_ONCE:
+            self._sync()
+        return length
 
     def keep(self) -> None:
         """Bring what was written to the disk."""
+        self._sync()
+        self._synced()
         with _explained(self.path):
-            self.file.flush()
-            os.fsync(self.file.fileno())
             self.file.close()
+
+    def _sync(self) -> None:
+        self._synced()
+        self.flush()
+        self.handed_on = self.length
+        self.syncing = self.syncer.submit(os.fsync, self.file.fileno())
+
+    def _synced(self) -> None:
+        if self.syncing is not None:
+            with _explained(self.path):
+                self.syncing.result()  # the disk tells of a failure once, so it must be heard here
 
     def publish(self) -> None:
         """Give the file its name."""
@@ -171,6 +201,7 @@ class Unfinished(Out):
 
     def discard(self) -> None:
         """Remove what was not published."""
+        self.syncer.shutdown()
         with contextlib.suppress(OSError):
             self.file.close()
         self.temporary.unlink(missing_ok=True)

@@ -39,16 +39,28 @@ def imports_and_exports(fresh: Callable[[], str], many: int, folder: Path) -> li
             imported = Table(
                 f"Import, {engine}: {many:,} rows of {size:.0f} bytes (target {IMPORT_TARGET:,}, aim 30,000)", COLUMNS
             )
-            exported = Table(f"Export, {engine}: {many:,} reviews (target {EXPORT_TARGET:,}, aim 100,000)", COLUMNS)
+            exported = Table(
+                f"Export, {engine}, vacuumed: {many:,} reviews (target {EXPORT_TARGET:,}, aim 100,000)", COLUMNS
+            )
         _add(imported, name, IMPORT_TARGET, measure("import", url, str(path), "bench"))
         path.unlink()
         print(imported.rows[-1], flush=True)
+    _settle(urls["labels of the past"])
     for form in FORMATS:
         path = folder / f"labels.{form}"
         _add(exported, form, EXPORT_TARGET, measure("export", urls["labels of the past"], str(path), "bench", form))
         print(exported.rows[-1], path.stat().st_size, flush=True)
         path.unlink()
     return [imported, exported]
+
+
+def _settle(url: str) -> None:
+    """Let PostgreSQL finish with the rows that came in, which it would otherwise do during the first export."""
+    database = Database(url)
+    if not database.is_sqlite:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+    database.dispose()
 
 
 def _add(table: Table, name: str, target: int, found: Measured) -> None:

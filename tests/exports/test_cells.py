@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db.clock import iso
-from neuro_review.exports.cells import PLAIN_NUMBER, escape_cell, escaped, unescape_cell
-from neuro_review.exports.formats import time_texts
+from neuro_review.exports.cells import PLAIN_NUMBER, escape_cell, unescape_cell
+from neuro_review.exports.tables import escaped
+from neuro_review.exports.times import time_texts
 
 FIRST = "=+-@|%＝＋－＠｜％'\t\r\n \u00a0\u200b\ufeff\u3000\x01"
 texts = st.builds(str.__add__, st.text(FIRST, max_size=4), st.text(max_size=20)).filter(lambda text: "\0" not in text)
@@ -71,7 +72,7 @@ def test_a_time_is_written_as_the_clock_writes_it(at: int) -> None:
 def test_a_csv_reader_reads_what_was_quoted(column: list[str]) -> None:
     import pyarrow.csv as arrow_csv
 
-    from neuro_review.exports.formats import CSV_OPTIONS
+    from neuro_review.exports.tables import CSV_OPTIONS
 
     out = io.BytesIO()
     arrow_csv.write_csv(pa.RecordBatch.from_arrays([escaped(pa.array(column))], ["a"]), out, CSV_OPTIONS)
