@@ -10,6 +10,8 @@ from .words import (
     VERDICT_STATUS,
     DecidedBy,
     Event,
+    JobKind,
+    JobState,
     Label,
     Origin,
     PassOver,
@@ -18,6 +20,7 @@ from .words import (
     Status,
     Verdict,
 )
+from .work import Job, SavedView
 from .workflows import BadDefinition, Certificate, Reason, Rubric, Workflow
 
 __all__ = [
@@ -34,6 +37,9 @@ __all__ = [
     "Item",
     "ItemContent",
     "ItemPass",
+    "Job",
+    "JobKind",
+    "JobState",
     "Label",
     "Origin",
     "Outbox",
@@ -50,6 +56,7 @@ __all__ = [
     "Role",
     "RoleGrant",
     "Rubric",
+    "SavedView",
     "SchemaInfo",
     "Seal",
     "SignIn",

@@ -87,6 +87,22 @@ class PassOver(StrEnum):
     LOST = "lost"
 
 
+class JobKind(StrEnum):
+    """What takes long."""
+
+    IMPORT = "import"
+    EXPORT = "export"
+
+
+class JobState(StrEnum):
+    """How far long work is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
 VERDICT_STATUS = {
     Verdict.APPROVE: Status.APPROVED,
     Verdict.CORRECT: Status.CORRECTED,
