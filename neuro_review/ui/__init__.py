@@ -11,8 +11,6 @@ from urllib.parse import quote, urlsplit
 import sqlalchemy as sa
 import streamlit as st
 from sqlmodel import Session
-from streamlit import runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from db.engine import Database, DatabaseUnusableError, explained
 from db.tables import Role
@@ -20,7 +18,6 @@ from neuro_review import sessions
 from neuro_review.access import Actor
 from neuro_review.errors import NeuroReviewError, NotSignedInError
 from neuro_review.sessions import Visit
-from neuro_review.ui.keyboard import keys as keys
 from neuro_review.web import opened
 
 REFUSAL = "_refusal"
@@ -67,9 +64,7 @@ def open_page(title: str, needs: Role = Role.REVIEWER) -> Actor:
             end_page(f"This page is for {PEOPLE[needs]}. Ask an admin for the role.")
         if not st.session_state.pop(UNATTENDED, False):
             _note_activity(found)
-    refusal = st.session_state.pop(REFUSAL, None)
-    if refusal:
-        st.error(md_escape(refusal))
+    notices()
     return found.person
 
 
@@ -134,41 +129,9 @@ def refuse(sentence: str) -> None:
     st.session_state.pop(HINT, None)
 
 
-def draw(*fragments: str) -> NoReturn:
-    """End a callback: draw these fragments anew, in this order, and nothing else."""
-    st.rerun(fragments)
-
-
-def draw_unattended() -> NoReturn:
-    """Draw the page anew because time has passed: it is no sign that somebody is there."""
-    st.session_state[UNATTENDED] = True
-    st.rerun()
-
-
-def tab() -> str:
-    """Return the name that this tab has until it is closed or reloaded."""
-    context = get_script_run_ctx()
-    return context.session_id if context else ""
-
-
-def browser() -> str:
-    """Return the id of the sign-in of this browser."""
-    return str(st.user.get("session"))
-
-
-def is_open(tab: str) -> bool:
-    """Tell whether a tab is connected to this process."""
-    return runtime.exists() and runtime.get_instance().is_active_session(tab)
-
-
 def hint(sentence: str) -> None:
-    """Keep a hint that `notices` shows at the next run."""
+    """Keep a sentence that is shown above the page at its next run: what came of the last action."""
     st.session_state[HINT] = sentence
-
-
-def ignored() -> None:
-    """Say that a key came too early to be meant for the item on screen."""
-    hint("Ignored: that key came before the item had been on screen for a moment.")
 
 
 def notices() -> None:
@@ -178,12 +141,6 @@ def notices() -> None:
         st.error(md_escape(refusal))
     if kept_hint:
         st.info(md_escape(kept_hint))
-
-
-def lines_high(text: str) -> int:
-    """Return a height in pixels in which most of a text can be seen at once."""
-    lines = sum(1 + len(line) // 75 for line in text.splitlines())
-    return min(460, max(120, 27 * lines + 40))
 
 
 STYLE = """
@@ -198,47 +155,19 @@ STYLE = """
 [data-testid="stCaptionContainer"] p { color: inherit; }
 button[kind="primary"], button[kind="primary"] * { color: light-dark(#fff, #06211e); }
 
-/* A key stands before its word. */
-[data-has-shortcut] { flex-direction: row-reverse; justify-content: flex-end; }
-[data-has-shortcut] kbd { opacity: .85; border: 1px solid currentColor; border-radius: 4px; padding: 0 .3rem; }
-
-.st-key-conversation, .st-key-answer, .st-key-beside { gap: .35rem; }
-.st-key-conversation { background: #8881; }
-.st-key-conversation [data-testid="stText"], .st-key-beside [data-testid="stText"] { line-height: 1.5; }
-.st-key-answer [data-testid="stText"], .st-key-answer textarea { font-size: 1.06rem; line-height: 1.6; }
-.st-key-answer textarea { scroll-margin: 5rem 0 7rem; }
-.st-key-answer [data-testid="InputInstructions"] { display: none; }
-[class*="st-key-keep_"] { display: none; }
-.st-key-undo button:enabled p::after { content: var(--left, ""); }
-.st-key-undo[data-left=""] button:enabled { pointer-events: none; opacity: .4; }
 [class*="st-key-workflow_"] a, .st-key-go a { border: 1px solid #8886; padding: .35rem .8rem; }
 .st-key-go a { background: light-dark(#0f766e, #2dd4bf); }
 .st-key-go a p { color: light-dark(#fff, #06211e); }
-.st-key-beside [data-testid="stText"] { font-size: .9rem; }
-.st-key-beside button { min-height: 1.8rem; padding: .05rem .5rem; }
-.st-key-beside button, .st-key-beside button * { justify-content: flex-start; text-align: left; }
-.st-key-beside button [data-has-shortcut] { justify-content: flex-end; }
-.st-key-bar [class*="st-key-reject_"] p { color: var(--bad); }
-
-/* The foot stays in sight: at the end of a short page, over the end of a long one. */
-.stMainBlockContainer > [data-testid="stVerticalBlock"] { min-height: calc(100dvh - 2.5rem); }
-[data-testid="stLayoutWrapper"]:has(> * > * > .st-key-foot),
-[data-testid="stLayoutWrapper"] > [data-testid="stVerticalBlock"]:has(> * > .st-key-foot) { flex-grow: 1; }
-[data-testid="stLayoutWrapper"]:has(> .st-key-foot) { position: sticky; bottom: 0; z-index: 5; margin-top: auto; }
-.st-key-foot { gap: .5rem; padding: .6rem 0; background: light-dark(LIGHT, DARK); border-top: 1px solid #8886; }
-[data-testid="stLayoutWrapper"]:has(> .st-key-keys) { position: absolute; }
 @media (max-width: 48rem) {
   .stMainBlockContainer { padding: 4rem 1rem 0; }
-  .stMainBlockContainer > [data-testid="stVerticalBlock"] { min-height: calc(100dvh - 4rem); }
 }
 </style>
 """
 
 
 def style() -> None:
-    """Lay the screens out: the name above the menu, and the bar of keys at the foot, always in sight."""
-    light, dark = (st.get_option(f"theme.{one}.backgroundColor") for one in ("light", "dark"))
-    st.html(STYLE.replace("LIGHT", light).replace("DARK", dark))
+    """Lay the screens out: the name above the menu, quiet captions, and texts that keep their lines."""
+    st.html(STYLE)
 
 
 def end_session() -> NoReturn:

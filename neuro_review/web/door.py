@@ -30,6 +30,8 @@ class Door:
         """Why the start failed, in one sentence."""
         self._is_set_up = False
         self._readers = anyio.CapacityLimiter(8)
+        self.desks = anyio.CapacityLimiter(16)
+        """Reviewers' verdicts have threads of their own, so that no other request keeps them waiting."""
         # A hash takes 64 MiB: without a bound, a burst of sign-ins would take all memory.
         self._hashers = anyio.CapacityLimiter(4)
 
