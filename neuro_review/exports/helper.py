@@ -37,9 +37,14 @@ def serve(database: Database, asked: BinaryIO, said: BinaryIO) -> None:
             said.flush()
 
 
-if __name__ == "__main__":
+def main(database: Database, asked: BinaryIO, said: BinaryIO) -> None:
+    """Serve until the input ends, as a process of its own."""
     gc.freeze()
     gc.set_threshold(100_000)  # rows make no cycles; looking for them so often costs a tenth of this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the one who asked; it ends its helpers
     with contextlib.suppress(BrokenPipeError):
-        serve(Database.from_environment(), sys.stdin.buffer, sys.stdout.buffer)
+        serve(database, asked, said)
+
+
+if __name__ == "__main__":
+    main(Database.from_environment(), sys.stdin.buffer, sys.stdout.buffer)

@@ -7,13 +7,16 @@ A helper ends when its input does, so that none outlives the process that starte
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO, cast
 
 import orjson
 
@@ -134,17 +137,7 @@ class Helper:
     """A process that reads and encodes pages: asked by lines, answering with a line and bytes."""
 
     def __init__(self, database: Database, question: Question, form: Format) -> None:
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        url = database.url.render_as_string(hide_password=False)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "neuro_review.exports.helper"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pipesize=PIPE_BYTES,
-            # The address may hold a password: the environment is read by its owner alone, a command line by everybody.
-            env={**os.environ, "NEURO_REVIEW_DATABASE_URL": url, "PYTHONPATH": path},
-        )
-        self.said, self.heard = self.process.stdin, self.process.stdout
+        self.pid, self.said, self.heard = (_forked if _may_fork(database) else _started)(database)
         self._say(orjson.dumps({"question": asdict(question), "format": form}))
 
     def ask(self, after: str, upto: str) -> None:
@@ -157,21 +150,19 @@ class Helper:
         Raises:
             UnavailableError: the helper failed.
         """
-        line = self.heard.readline() if self.heard else b""
+        line = self.heard.readline()
         if not line:
             raise UnavailableError(STOPPED)
         facts = orjson.loads(line)
         if "failed" in facts:
             raise UnavailableError(facts["failed"])
         length = facts.pop("bytes")
-        data = self.heard.read(length) if self.heard else b""
+        data = self.heard.read(length)
         if len(data) < length:
             raise UnavailableError(STOPPED)
         return Part(data=data, **facts)
 
     def _say(self, line: bytes) -> None:
-        if self.said is None:
-            return
         with contextlib.suppress(BrokenPipeError):  # its end shows in the answer
             self.said.write(line + b"\n")
             self.said.flush()
@@ -182,9 +173,60 @@ class Helper:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.process.kill()  # it only reads; what it was asked in vain need not be finished
+        os.kill(self.pid, signal.SIGKILL)  # it only reads; what it was asked in vain need not be finished
         for pipe in (self.said, self.heard):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-        self.process.wait()
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        os.waitpid(self.pid, 0)
+
+
+Started = tuple[int, BinaryIO, BinaryIO]
+"""A helper's process, what it is asked through, and what it answers through."""
+
+
+def _started(database: Database) -> Started:
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "neuro_review.exports.helper"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pipesize=PIPE_BYTES,
+        # The address may hold a password: the environment is read by its owner alone, a command line by everybody.
+        env={**os.environ, "NEURO_REVIEW_DATABASE_URL": _url(database), "PYTHONPATH": path},
+    )
+    process.returncode = 0  # whoever asked waits for it
+    return process.pid, cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
+
+
+def _may_fork(database: Database) -> bool:
+    """Tell whether a copy of this process will do, which is there at once; a new one takes a second to start.
+
+    Not where other threads could hold locks in that moment, nor with SQLite, whose connections must not be copied.
+    """
+    return sys.platform == "linux" and not database.is_sqlite and threading.active_count() == 1
+
+
+def _forked(database: Database) -> Started:
+    import fcntl  # noqa: PLC0415  (Windows has none)
+
+    from neuro_review.exports.helper import main  # noqa: PLC0415  (it imports this module)
+
+    (asked, asking), (answers, answering) = os.pipe(), os.pipe()
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(answers, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(asking)
+            os.close(answers)
+            # The connections stay the parent's: psycopg never closes one that another process opened.
+            main(Database(_url(database)), os.fdopen(asked, "rb"), os.fdopen(answering, "wb"))
+        finally:
+            os._exit(0)
+    os.close(asked)
+    os.close(answering)
+    return pid, os.fdopen(asking, "wb"), os.fdopen(answers, "rb")
+
+
+def _url(database: Database) -> str:
+    return database.url.render_as_string(hide_password=False)

@@ -210,9 +210,11 @@ def test_pages_join_without_a_gap_or_a_repeat(
     assert seen[-1] == (11, 11)
 
 
+@pytest.mark.parametrize("forks", [True, False])
 def test_helper_processes_write_the_same_file(
-    db: Database, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    db: Database, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forks: bool
 ) -> None:
+    monkeypatch.setattr("neuro_review.exports.parts._may_fork", lambda database: forks and not database.is_sqlite)
     monkeypatch.setattr("neuro_review.exports.parts.FIRST_PAGE", 2)
     monkeypatch.setattr("neuro_review.exports.parts.LARGEST_PAGE", 2)
     for n in range(9):

@@ -19,7 +19,7 @@ from db.engine import Database
 from db.tables import Role, Verdict
 from neuro_review.cli.exports import export_command
 from neuro_review.errors import InvalidError, NotAllowedError, NotFoundError, UnavailableError
-from neuro_review.exports import run
+from neuro_review.exports import helper, parts, run
 from neuro_review.exports.columns import NAMES
 from neuro_review.exports.formats import Format
 from neuro_review.exports.rows import Filter
@@ -154,12 +154,15 @@ def test_an_export_that_is_interrupted_leaves_nothing(db: Database, team: Team, 
     assert list(tmp_path.glob("out*")) == []
 
 
+@pytest.mark.parametrize("forks", [True, False])
 def test_a_helper_that_dies_ends_the_export_with_a_sentence(
-    db: Database, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    db: Database, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forks: bool
 ) -> None:
     past(db, team.support, [{"verdict": "approve"}])
     monkeypatch.setattr("neuro_review.exports.run.helpers_for", lambda _: 2)
+    monkeypatch.setattr(parts, "_may_fork", lambda database: forks and not database.is_sqlite)
     monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(helper, "serve", lambda *_: os._exit(1))
 
     with pytest.raises(UnavailableError, match="helper"):
         written(db, tmp_path)
