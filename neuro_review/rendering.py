@@ -17,6 +17,7 @@ ELEMENTS = frozenset({
     "td", "strong", "em", "s",
 })  # fmt: skip
 MOST_NESTED = 20
+DEEPEST = 40  # elements in elements; emphasis nests without a bound of its own
 PARSER = MarkdownIt("commonmark", {"html": False, "maxNesting": MOST_NESTED}).enable(["table", "strikethrough"])
 
 
@@ -40,8 +41,9 @@ def _grow(root: Tree, tokens: list[Token]) -> None:
         elif token.type == "link_close":
             stack[-1].append(f" ({addresses.pop()})")
         elif token.nesting == 1 and token.tag in ELEMENTS:
-            stack[-1].append([token.tag])
-            stack.append(stack[-1][-1])
+            if len(stack) < DEEPEST:
+                stack[-1].append([token.tag])
+            stack.append(stack[-1][-1] if len(stack) < DEEPEST else stack[-1])
         elif token.nesting == -1 and token.tag in ELEMENTS:
             stack.pop()
         elif token.type in LEAVES:

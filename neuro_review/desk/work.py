@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from db.clock import MINUTE, now
 from db.engine import Database, DatabaseUnusableError, explained
-from db.tables import Status, Verdict
+from db.tables import Id, Role, Status, Verdict
 from neuro_review import decisions, lifecycle, queue, sessions
 from neuro_review.access import Actor
 from neuro_review.decisions import Opinion
@@ -35,7 +35,10 @@ from neuro_review.queue import Lease
 MOST_OPS = 50
 LONGEST_LOOK = 5 * MINUTE
 RACED = "Somebody else changed the same thing in this moment. Nothing was stored; try again."
+SOMEBODY_ELSE = "Somebody else has signed in in this browser. Load the page again."
 ItemId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+LeaseN = Annotated[int, Field(ge=0, lt=1 << 31)]
+Leases = Annotated[list[tuple[ItemId, LeaseN]], Field(max_length=2 * queue.WINDOW)]
 
 
 class Kind(StrEnum):
@@ -57,7 +60,7 @@ class Op(BaseModel):
     id: Annotated[str, Field(min_length=8, max_length=80)]
     kind: Kind
     item: ItemId
-    lease: Annotated[int, Field(ge=0, lt=1 << 31)] = 0
+    lease: LeaseN = 0
     verdict: Verdict | None = None
     text: str | None = None
     reasons: Annotated[list[str], Field(max_length=50)] = []
@@ -71,18 +74,24 @@ class Ask(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
+    person: int | None = None
+    """Whose desk this is; None before the first answer. What one person did is never done in another's name."""
     ops: Annotated[list[Op], Field(max_length=MOST_OPS)] = []
     want: Annotated[int, Field(ge=0, le=queue.WINDOW)] = 0
     """So many items more."""
     workflow: int | None = None
-    renew: Annotated[list[tuple[ItemId, int]], Field(max_length=2 * queue.WINDOW)] | None = None
+    renew: Leases | None = None
     """What lies there and is to be kept for another while."""
-    resume: Annotated[list[tuple[ItemId, int]], Field(max_length=2 * queue.WINDOW)] = []
+    resume: Leases = []
     """What lay there before the page was loaded again."""
     count: bool = False
     """Say what waits and what was done."""
     here: bool = False
     """Somebody was there since the last message."""
+
+
+class SomebodyElseError(NeuroReviewError):
+    """Another person has signed in than the one whose desk this is."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +106,12 @@ class Desk:
 
         Raises:
             NotSignedInError: the session has ended; what was not answered was not done.
+            SomebodyElseError: another person has signed in in this browser; nothing was done.
             DatabaseUnusableError: the database is away; the browser asks again.
         """
         person = self._person(touch=ask.here)
+        if ask.person not in (None, person.person_id):
+            raise SomebodyElseError(SOMEBODY_ELSE)
         acks = [self._acknowledged(op) for op in ask.ops]
         said: dict[str, Any] = {"person": person.person_id, "acks": acks}
         with explained(), self.database.reading() as session:
@@ -163,12 +175,27 @@ class Desk:
             by = sessions.person_of(session, self.session_id)
             if by is None:
                 raise NotSignedInError(sessions.ENDED)
-            kept = queue.renew(session, by, ask.renew or [])
+            kept = queue.renew(session, by, _reviewed(session, by, ask.renew or []))
             again = dict(ask.resume)
-            leases = [Lease(one, again[one], 0, "in your hands") for one in queue.renew(session, by, ask.resume)]
+            resumed = queue.renew(session, by, _reviewed(session, by, ask.resume))
+            leases = [Lease(one, again[one], 0, "in your hands") for one in resumed]
             if ask.want > len(leases):
                 leases += queue.claim(session, by, choice.ids, most=ask.want - len(leases))
         return kept, leases
+
+
+WORKFLOW_OF = sa.text("SELECT id, workflow_id FROM item WHERE id IN :ids").bindparams(
+    sa.bindparam("ids", expanding=True, type_=Id())
+)
+
+
+def _reviewed(session: Session, by: Actor, leases: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return what of these this person may still review: a role can go while an item is in somebody's hands."""
+    if not leases:
+        return []
+    rows = session.connection().execute(WORKFLOW_OF, {"ids": [item_id for item_id, _ in leases]})
+    mine = {row.id.replace("-", "") for row in rows if by.may(Role.REVIEWER, row.workflow_id)}
+    return [lease for lease in leases if lease[0] in mine]
 
 
 CODES: tuple[tuple[type[NeuroReviewError], str], ...] = (
@@ -180,6 +207,9 @@ CODES: tuple[tuple[type[NeuroReviewError], str], ...] = (
 )
 
 
+FORGET = sa.text("DELETE FROM draft WHERE item_id = :item AND person_id = :me")
+
+
 def _decide(session: Session, op: Op, by: Actor) -> dict[str, Any]:
     if op.verdict is None:
         raise InvalidError("A verdict is missing.", "verdict")
@@ -187,6 +217,8 @@ def _decide(session: Session, op: Op, by: Actor) -> dict[str, Any]:
     reasons = () if op.verdict is Verdict.APPROVE else tuple(op.reasons)
     opinion = Opinion(op.verdict, op.text, reasons, client_id=op.id, shown_at=_shown_at(op))
     decided = decisions.decide(session, op.item, by, op.lease, opinion)
+    # Also where it was decided before: sent again, the draft that came ahead of it was stored again.
+    session.connection().execute(FORGET, {"item": op.item, "me": by.person_id})
     return {"verdict": decided.verdict, "undo": max(0, decided.undo_until - now()) // cards.MS}
 
 
@@ -198,7 +230,7 @@ def _shown_at(op: Op) -> int:
 
 
 def _skip(session: Session, op: Op, by: Actor) -> dict[str, Any]:
-    with contextlib.suppress(LeaseLostError):  # it went already
+    with contextlib.suppress(ConflictError):  # it went already
         queue.skip(session, op.item, by, op.lease)
     return {}
 

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from db.engine import DatabaseUnusableError
-from neuro_review.desk.work import Ask, Desk
-from neuro_review.errors import NotSignedInError
+from neuro_review.desk.work import Ask, Desk, SomebodyElseError
+from neuro_review.errors import NotAllowedError, NotSignedInError
 from neuro_review.rendering import rendered
 from neuro_review.settings import settings
 from neuro_review.web.answers import refusal
@@ -21,11 +21,18 @@ from neuro_review.web.headers import SESSION_HEADER
 
 NOT_UNDERSTOOD = "The page and the server do not understand each other. Load the page again; what you typed is kept."
 
+REFUSED: dict[type[Exception], tuple[int, str]] = {
+    NotSignedInError: (401, "not_signed_in"),
+    SomebodyElseError: (409, "somebody_else"),
+    NotAllowedError: (403, "not_allowed"),  # a role went in this very moment; the next message finds what is left
+    DatabaseUnusableError: (503, "unavailable"),
+}
+
 
 class Text(BaseModel):
     """A text that somebody wants to see rendered."""
 
-    text: str = Field(max_length=1 << 20)
+    text: str = Field(max_length=100_000)  # longer ones are read as they are: a parser's time grows with them
 
 
 def routes(door: Door) -> list[BaseRoute]:
@@ -56,9 +63,8 @@ async def _answered(request: Request, form: type[BaseModel], verb: Callable[[Any
         return refusal(422, "not_understood", NOT_UNDERSTOOD)
     try:
         said = await to_thread.run_sync(lambda: verb(asked), limiter=door.desks)
-    except NotSignedInError as error:
-        return refusal(401, "not_signed_in", str(error))
-    except DatabaseUnusableError as error:
-        return refusal(503, "unavailable", str(error))
+    except tuple(REFUSED) as error:
+        status, code = REFUSED[type(error)]
+        return refusal(status, code, str(error))
     # A lone half of a surrogate pair cannot be here: no text with one was ever stored.
     return Response(orjson.dumps(said), media_type="application/json", headers={"Cache-Control": "no-store"})

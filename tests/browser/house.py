@@ -34,12 +34,11 @@ PASSWORD = "correct horse battery"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
              "--disable-sync"]  # fmt: skip
 SAMPLES = [orjson.loads(line) for line in samples.FILE.read_bytes().splitlines()]
-# The item has been in sight long enough, and the key before was answered.
-READY = """() => {
-  const ours = window.neuroReview;
-  const inSight = ours && (!ours.shown || document.querySelector(`.st-key-bar [class*="_${ours.shown}"]`));
-  return inSight && ours.sent < 0 && performance.now() - ours.at > 250;
-}"""
+DWELL = 230  # milliseconds: a key counts from 200 on
+# What lies on top has been painted.
+PAINTED = """(root) => Boolean(root.desk?.item)
+  && root.dataset.painted === `${root.desk.item.item}:${root.desk.item.lease}`"""
+ANSWERED = "(root) => root.desk?.loaded && root.desk.line === 'ok' && !root.desk.outbox.length && !root.desk.sending"
 
 
 @contextlib.contextmanager
@@ -162,29 +161,59 @@ class Tab:
         self.page.goto(f"{self.app.url}{path}")
 
     @property
+    def card(self) -> Locator:
+        """The whole card."""
+        return self.page.locator(".desk")
+
+    @property
     def answer(self) -> Locator:
-        return self.page.locator(".st-key-answer")
+        return self.page.locator(".answer")
 
     @property
     def field(self) -> Locator:
-        return self.page.locator(".st-key-answer textarea")
+        return self.page.locator(".answer textarea")
+
+    @property
+    def notes(self) -> Locator:
+        """What the card has to tell, above its bar."""
+        return self.page.locator(".notes")
+
+    @property
+    def ignored(self) -> int:
+        """How many keys came too early."""
+        return int(self.card.get_attribute("data-ignored") or 0)
 
     def key(self, name: str) -> Locator:
         """Return a button of the bar."""
-        return self.page.locator(".st-key-bar").get_by_role("button", name=name)
+        return self.page.locator(".buttons").get_by_role("button", name=name)
 
     def sees(self, text: str) -> None:
         """Wait until the output on screen is a text, or begins with its first line."""
         first_line = text.splitlines()[0]
-        expect(self.answer.get_by_test_id("stText")).to_have_text(re.compile(rf"^\s*{re.escape(first_line)}"))
+        expect(self.answer.locator(".plain")).to_have_text(re.compile(rf"^\s*{re.escape(first_line)}"))
 
     def reads(self, sentence: str | re.Pattern[str]) -> None:
         """Wait until a sentence stands somewhere on the page."""
         expect(self.page.get_by_text(sentence).first).to_be_visible()
 
+    def is_told(self, sentence: str | re.Pattern[str]) -> None:
+        """Wait until the card says something of what came of a verdict."""
+        expect(self.notes).to_contain_text(sentence)
+
     def look(self) -> None:
         """Wait until a key would count."""
-        self.page.wait_for_function(READY)
+        self._until(PAINTED)
+        self.page.wait_for_timeout(DWELL)
+
+    def is_answered(self) -> None:
+        """Wait until the server has answered everything that was done."""
+        self._until(ANSWERED)
+
+    def _until(self, condition: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not self.card.evaluate(condition):
+            assert time.monotonic() < deadline, f"never: {condition}"
+            self.page.wait_for_timeout(20)
 
     def press(self, key: str) -> None:
         """Press a key as a person does, who has looked at the screen before."""

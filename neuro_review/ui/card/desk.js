@@ -15,6 +15,7 @@ class Desk {
     this.notes = [];              // what must be told, until it is put away
     this.chosen = new Map();      // reasons, by item
     this.texts = new Map();       // what was typed, by item
+    this.undoing = new Map();     // what is being undone, by op
     this.correcting = null;
     this.counts = null;
     this.today = 0;
@@ -29,6 +30,9 @@ class Desk {
     this.sending = false;
     this.wait = FIRST_WAIT;
     this.person = null;
+    this.welcomed = false;        // the server has said who sits here
+    this.most = MOST_OPS;
+    this.interrupted = false;     // an item went from under typing hands
     this.kept = this.restore();
   }
 
@@ -41,9 +45,10 @@ class Desk {
   }
 
   keep() {
+    if (!this.welcomed) return;   // what was kept is not taken up yet: nothing may be written over it
     const current = this.item;
     const kept = {
-      person: this.person ?? this.kept.person, workflow: this.workflow, outbox: this.outbox,
+      person: this.person, workflow: this.workflow, outbox: this.outbox,
       texts: [...this.texts], correcting: this.correcting,
       current: current ? [current.item, current.lease] : null,
     };
@@ -108,15 +113,18 @@ class Desk {
       if (op.text != null) this.texts.set(one.item, op.text);
       this.lay(one.card);
     } else {
-      this.act("undo", one.card ?? {item: one.item, lease: 0}, {begins: undefined});
+      this.act("undo", one.card ?? {item: one.item, lease: 0});
+      this.undoing.set(this.outbox[this.outbox.length - 1].id, one);
     }
     this.send();
   }
 
+  // On top; but an item that is being corrected stays where the hands are.
   lay(card) {
     this.cards.set(card.item, card);
-    this.order = [card.item, ...this.order.filter((item) => item !== card.item)];
-    this.correcting = null;
+    const others = this.order.filter((item) => item !== card.item);
+    const top = this.correcting && others[0] === this.correcting ? others.splice(0, 1) : [];
+    this.order = [...top, card.item, ...others];
     this.changed();
   }
 
@@ -196,13 +204,13 @@ class Desk {
   }
 
   asked({hello = false, beat = false} = {}) {
-    const ops = this.outbox.slice(0, MOST_OPS);
+    const ops = this.outbox.slice(0, this.most);
     const short = this.order.length < LOW && !this.empty;
     const want = this.away || !(hello || short || (beat && this.order.length < LOW)) ? 0 : WINDOW - this.order.length;
-    const resume = !this.loaded && this.kept.current ? [this.kept.current] : [];
+    const resume = !this.welcomed && this.kept.current ? [this.kept.current] : [];
     if (!ops.length && !want && !hello && !beat) return null;
     return {
-      ops: ops.map(({sent, begins, ...op}) => op), want, workflow: this.workflow, here: this.acted, resume,
+      person: this.person, ops: ops.map(({sent, ...op}) => op), want, workflow: this.workflow, here: this.acted, resume,
       renew: beat || hello ? this.order.map((item) => [item, this.cards.get(item).lease]) : null,
       count: hello || beat,
     };
@@ -216,9 +224,10 @@ class Desk {
     const ask = this.asked({hello: this.helloNext || !this.loaded, beat: this.beatNext});
     if (!ask) return;
     this.sending = true;
-    const asked = {hello: this.helloNext, beat: this.beatNext, want: ask.want, acted: this.acted};
+    const asked = {hello: this.helloNext, beat: this.beatNext, want: ask.want, acted: this.acted,
+      renewed: new Map(ask.renew ?? [])};
     this.helloNext = this.beatNext = this.acted = false;
-    for (const op of this.outbox.slice(0, MOST_OPS)) op.sent = true;
+    for (const op of this.outbox.slice(0, this.most)) op.sent = true;
     this.keep();
     let heard = false;
     try {
@@ -249,13 +258,11 @@ class Desk {
       this.changed();
       return false;
     }
-    if (answer.status === 422 || answer.status === 413) {
-      // The page is of another version than the server, or what was typed is too long: keep it, and stop asking.
-      this.note({says: (await answer.json()).error.message, text: this.unsentText()});
-      for (const op of this.outbox.splice(0, MOST_OPS)) op.sent = false;
-      this.changed();
-      return this.loaded;
+    if (answer.status === 409) {
+      location.reload();   // somebody else has signed in here: nothing of this desk is theirs
+      return false;
     }
+    if (answer.status === 422 || answer.status === 413) return this.refused((await answer.json()).error.message);
     if (!answer.ok) {
       this.lost();
       return false;
@@ -264,19 +271,26 @@ class Desk {
     return true;
   }
 
-  unsentText() {
-    const texts = this.outbox.filter((op) => op.text).map((op) => op.text);
-    return texts.length ? texts.join("\n\n") : null;
+  // The page is of another version than the server, or one of these is too long: find it, tell of it and go on.
+  refused(says) {
+    const alone = this.outbox.slice(0, this.most).length <= 1;
+    this.most = 1;
+    if (!alone) return true;
+    const [op] = this.outbox;
+    if (op) this.acknowledged({id: op.id, ok: false, says}); else this.note({says});
+    this.changed();
+    return this.loaded && op !== undefined;
   }
 
   take(said, asked) {
     const before = this.order[0];
-    if (!this.loaded) this.welcome(said);
+    if (!this.welcomed) this.welcome(said);
     this.person = said.person;
+    this.most = MOST_OPS;
     this.line = "ok";
     this.wait = FIRST_WAIT;
     for (const ack of said.acks) this.acknowledged(ack);
-    if (said.kept) this.dropLost(new Set(said.kept), asked);
+    if (said.kept) this.dropLost(new Set(said.kept), asked.renewed);
     for (const card of said.cards) {
       card.saved = card.draft ?? undefined;
       if (!this.cards.has(card.item)) this.order.push(card.item);
@@ -285,8 +299,9 @@ class Desk {
     if (asked.want) this.empty = said.cards.length === 0;
     if (said.counts) this.counted(said);
     if (asked.hello || asked.beat || said.kept) this.beatAt = performance.now();
-    if (!this.loaded) this.goOnWhereOneWas();
-    this.loaded = true;
+    if (!this.welcomed) this.goOnWhereOneWas();
+    this.loaded = this.welcomed = true;
+    this.kept = {};
     this.keep();
     this.changed(before === this.order[0]);
   }
@@ -325,6 +340,8 @@ class Desk {
     this.outbox = this.outbox.filter((one) => one !== op);
     if (!op) return;
     const entry = this.done.find((one) => one.op === op.id);
+    const undone = this.undoing.get(op.id);
+    this.undoing.delete(op.id);
     if (ack.ok) {
       if (op.kind === "decide" && entry) {
         entry.undoUntil = Date.now() + ack.undo;
@@ -337,18 +354,26 @@ class Desk {
       }
       return;
     }
-    if (op.kind === "draft" || op.kind === "give_back") return;
+    if (op.kind === "give_back") return;
+    if (op.kind === "draft" && this.cards.has(op.item)) this.cards.get(op.item).saved = undefined;
+    if (undone) {
+      this.done = [{...undone, undoUntil: 0}, ...this.done].slice(0, RECENT);
+      this.today += 1;
+    }
     if (op.kind === "decide") {
       this.done = this.done.filter((one) => one !== entry);
       this.today = Math.max(0, this.today - 1);
     }
-    this.note({says: ack.says, text: op.text ?? null, about: entry?.begins});
+    this.note({says: ack.says, text: op.text ?? null, about: (entry ?? undone)?.begins});
   }
 
-  dropLost(kept) {
-    for (const [item, card] of [...this.cards]) {
-      if (kept.has(item)) continue;
-      if (item === this.order[0]) {
+  // Only what was asked about: what came into these hands meanwhile is in them.
+  dropLost(kept, renewed) {
+    const [top] = this.order;
+    for (const [item, lease] of renewed) {
+      const card = this.cards.get(item);
+      if (kept.has(item) || card?.lease !== lease) continue;
+      if (item === top) {
         const text = this.texts.get(item);
         this.note({says: text === undefined ? "Your time with the item before ran out, so the next one came."
           : "Your time with this item ran out. What you typed is kept as a draft, and here:", text});
@@ -356,7 +381,10 @@ class Desk {
       }
       this.cards.delete(item);
       this.order = this.order.filter((one) => one !== item);
-      if (this.correcting === item) this.correcting = null;
+      if (this.correcting === item) {
+        this.correcting = null;
+        this.interrupted = true;
+      }
     }
   }
 
@@ -370,7 +398,7 @@ class Desk {
     const back = (everything ? this.order : others).map((item) => this.cards.get(item));
     const ops = [...this.outbox, ...back.map((card) => ({id: `back-${fresh()}`, kind: "give_back", item: card.item, lease: card.lease}))];
     if (!ops.length || this.line === "signed_out") return;
-    const body = JSON.stringify({ops: ops.slice(0, 50).map(({sent, begins, ...op}) => op)});
+    const body = JSON.stringify({person: this.person, ops: ops.slice(0, 50).map(({sent, ...op}) => op)});
     fetch("/desk/sync", {method: "POST", headers: {"content-type": "application/json"}, body, keepalive: body.length < 60000})
       .catch(() => {});
   }

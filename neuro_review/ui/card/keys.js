@@ -1,6 +1,6 @@
 // One press is one verdict on what was seen: the guard between a key and the desk.
 
-const DWELL = 200;
+const DWELL = 200, INTERRUPTED = 2000;
 
 class Keys {
   constructor(desk) {
@@ -13,7 +13,12 @@ class Keys {
   ready() {
     const {view} = this;
     const since = Math.max(view.paintedAt, this.quietSince);
-    if (this.desk.item && view.painted === view.shown && performance.now() - since >= DWELL && document.hasFocus()) return true;
+    // Where an item went from under typing hands, what they still type is for nothing until they rest.
+    const dwell = this.desk.interrupted ? INTERRUPTED : DWELL;
+    if (this.desk.item && view.painted === view.shown && performance.now() - since >= dwell && document.hasFocus()) {
+      this.desk.interrupted = false;
+      return true;
+    }
     this.tooEarly();
     return false;
   }
@@ -57,6 +62,7 @@ class Keys {
   correct() {
     if (this.desk.correcting || !this.ready()) return;
     this.desk.correcting = this.desk.item.item;
+    this.view.invalid = false;
     this.desk.touch();
     this.desk.keep();
     this.view.draw();
@@ -149,6 +155,7 @@ class Keys {
       if (event.key === "Escape") return this.done(event, () => this.cancel());
       return;
     }
+    if (this.desk.correcting && saving && ours) return this.done(event, () => this.save(event));
     if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const dialog = document.querySelector('[role="dialog"], dialog[open]') || this.view.help.open;
     const help = this.view.help.open && event.key === "?";
@@ -194,6 +201,7 @@ export default function ({parentElement, data}) {
   on("keydown", (event) => keys.pressed(event));
   on("pointerdown", () => desk.touch());
   on("wheel", () => desk.touch());
+  on("focus", () => desk.line === "signed_out" && desk.send({hello: true}));   // signed in again in another tab
   on("online", () => desk.send({beat: true}));
   on("pagehide", () => desk.leave(false));
   on("pageshow", (event) => event.persisted && desk.send({hello: true}));

@@ -55,7 +55,7 @@ const count = (number) => number.toLocaleString("en");
 
 const folded = (text) => {
   if (text.length <= LONG) return plain(text);
-  const box = el("details", {class: "fold"}, el("summary", {}, `${text.slice(0, 300).replace(/\s+/g, " ")}… `,
+  const box = el("details", {class: "fold"}, el("summary", {}, ...marked(`${text.slice(0, 300).replace(/\s+/g, " ")}… `),
     el("span", {class: "link"}, `show all ${count(text.length)} characters`)));
   box.addEventListener("toggle", () => box.childElementCount === 1 && box.append(plain(text)));
   return box;

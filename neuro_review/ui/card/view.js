@@ -1,6 +1,6 @@
 // What is on screen. Each part is drawn anew only when what it shows has changed.
 
-const ROLES = {user: "Customer", system: "Instructions", assistant: "Earlier answer", tool: "Tool"};
+const ROLES = new Map(Object.entries({user: "Customer", system: "Instructions", assistant: "Earlier answer", tool: "Tool"}));
 const MARKS = {approve: "✓", correct: "✎", reject: "✕"};
 const SAID = {approve: "Approved", correct: "Corrected", reject: "Rejected"};
 const EARLIER = 4, PASSING = 6000;
@@ -80,7 +80,7 @@ class View {
 
   turns(card) {
     const shown = card.turns.map((turn) => el("div", {class: "turn"},
-      el("h2", {class: "label"}, ROLES[turn.role] ?? turn.role.slice(0, 40)),
+      el("h2", {class: "label"}, ...marked(ROLES.get(turn.role) ?? turn.role.slice(0, 40))),
       turn.text !== null && turn.text !== undefined ? folded(turn.text) : null, turn.data ? tree(turn.data) : null));
     const inside = shown.length ? [...shown] : [el("div", {class: "quiet"}, "No prompt was submitted.")];
     if (shown.length > EARLIER) {
@@ -229,7 +229,7 @@ class View {
     if (this.noted === this.desk.notes) return;
     this.noted = this.desk.notes;
     fill(this.notes, ...this.desk.notes.map((note) => el("div", {class: note.passing ? "note" : "note warning"},
-      el("div", {}, note.about ? `“${note.about.slice(0, 40)}”: ` : "", note.says), note.text ? el("div", {class: "kept plain"}, ...marked(note.text)) : null,
+      el("div", {}, ...marked(note.about ? `“${note.about.slice(0, 40)}”: ${note.says}` : note.says)), note.text ? el("div", {class: "kept plain"}, ...marked(note.text)) : null,
       el("button", {type: "button", class: "view", "aria-label": "Put this message away", onclick: () => this.forget(note)}, "put away"))));
   }
 
