@@ -217,6 +217,14 @@ def undo(session: Session, item_id: str, by: Actor) -> int:
     return lifecycle.undo(session, item, person_id, by.audit_name, at=at, lease_until=at + queue.LEASE_LASTS)
 
 
+def may_recall(by: Actor, *, workflow_id: int, decider: str | None, released_at: int | None, at: int) -> bool:
+    """Tell whether somebody may recall a release: who decided it for a day, an owner always."""
+    in_time = released_at is not None and at - released_at <= RECALL_WITHIN
+    if decider == by.audit_name and in_time and by.may(Role.REVIEWER, workflow_id):
+        return True
+    return by.person_id is not None and by.may(Role.OWNER, workflow_id)
+
+
 def recall(session: Session, item_id: str, by: Actor, *, reason: str, opinion: Opinion) -> None:
     """Take a release back: its application is told, and a new review replaces the label.
 
@@ -233,11 +241,9 @@ def recall(session: Session, item_id: str, by: Actor, *, reason: str, opinion: O
     decision = session.connection().execute(
         sa.text("SELECT actor FROM decision WHERE id = :id"), {"id": item.decision_id}
     ).one()  # fmt: skip
-    in_time = (
-        decision.actor == by.audit_name and item.released_at is not None and at - item.released_at <= RECALL_WITHIN
-        and by.may(Role.REVIEWER, item.workflow_id)
-    )  # fmt: skip
-    if by.person_id is None or not (in_time or by.may(Role.OWNER, item.workflow_id)):
+    if by.person_id is None or not may_recall(
+        by, workflow_id=item.workflow_id, decider=decision.actor, released_at=item.released_at, at=at
+    ):
         raise NotAllowedError("Only who decided it (within 24 hours) or an owner can recall it.")
     if not reason.strip():
         raise InvalidError("A recall needs a reason; the application is told.", "reason")

@@ -1,0 +1,1 @@
+"""Items found again, and the whole story of one: for people who look back."""

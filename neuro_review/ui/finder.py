@@ -1,0 +1,216 @@
+"""What somebody looks for on History, and how far they have come: the fields, the list and its pages."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from neuro_review import phrases, ui
+from neuro_review.errors import InvalidError
+from neuro_review.stories import search
+from neuro_review.stories.search import Choices, Place, Row
+from neuro_review.stories.wanted import Wanted
+from neuro_review.ui.times import clock_time
+from neuro_review.words import Status, Verdict
+
+# No workflow has this number; a selector would show None as no choice at all.
+ALL = 0
+FIELDS = ("text", "name", "workflow", "statuses", "verdict", "reviewer", "model", "reason", "first_day", "last_day")
+MORE = FIELDS[3:]
+HEIGHT = 430  # pixels: the list scrolls, so that the story below it is near
+COLUMNS = {
+    "When": 150, "Workflow": 110, "Model": 120, "Status": 110, "Reviewer": 140, "Reasons": 150, "Beginning": None,
+}  # fmt: skip
+
+
+@dataclass
+class Leaf:
+    """One page of the list."""
+
+    ids: list[str] = field(default_factory=list)
+    looked: int = 0
+    after: Place | None = None
+    """Where its first look began."""
+    stopped: Place | None = None
+    """Where the next look goes on; None where nothing is left."""
+    to_look: bool = True
+    """It is not filled yet, or is to be looked further for."""
+
+
+@dataclass
+class Finder:
+    """What one tab looks for."""
+
+    wanted: Wanted = field(default_factory=Wanted)
+    choices: Choices | None = None
+    leaves: list[Leaf] = field(default_factory=lambda: [Leaf()])
+    """The pages gone through, the one on screen last."""
+    number: int = 0
+    """Counts the lists shown, so that a selection never passes to another list."""
+
+    @property
+    def leaf(self) -> Leaf:
+        """Return the page on screen."""
+        return self.leaves[-1]
+
+    def ask(self, wanted: Wanted) -> None:
+        """Look for something else."""
+        self.wanted, self.leaves, self.number = wanted, [Leaf()], self.number + 1
+
+    def further(self) -> None:
+        """Look further for this page."""
+        self.leaf.to_look = True
+
+    def older(self) -> None:
+        """Turn to the page of what is older."""
+        self.leaves, self.number = [*self.leaves, Leaf(after=self.leaf.stopped)], self.number + 1
+
+    def newer(self) -> None:
+        """Turn back to the page before."""
+        self.leaves, self.number = self.leaves[:-1] or self.leaves, self.number + 1
+
+    def look(self) -> None:
+        """Fill the page on screen where it is not filled yet."""
+        leaf = self.leaf
+        if not leaf.to_look:
+            return
+        with ui.read() as session:
+            most = search.PAGE - len(leaf.ids)
+            found = search.look(session, ui.person(), self.wanted, leaf.stopped or leaf.after, most=most)
+        self.leaves[-1] = Leaf(
+            [*leaf.ids, *found.ids], leaf.looked + found.looked, leaf.after, found.stopped, to_look=False
+        )
+
+
+def finder() -> Finder:
+    """Return what this tab looks for; who comes to the page anew finds their question again, and looks anew."""
+    mine: Finder = st.session_state.setdefault("finder", Finder())
+    if _key("text") not in st.session_state:
+        with ui.read() as session:
+            mine.choices = search.choices(session, ui.person())
+        mine.ask(mine.wanted)
+        _fill(mine)
+    return mine
+
+
+def ask(mine: Finder, query: dict[str, Any]) -> None:
+    """Look for what a saved view holds, or with nothing for everything; the fields show it."""
+    try:
+        mine.ask(Wanted.read(query))
+    except InvalidError as error:
+        ui.refuse(str(error))
+    _fill(mine)
+
+
+def _key(name: str) -> str:
+    return f"find_{name}"
+
+
+def _fill(mine: Finder) -> None:
+    """Write what is asked for into the fields."""
+    for name in FIELDS:
+        st.session_state[_key(name)] = getattr(mine.wanted, name)
+    for name in ("text", "name"):
+        st.session_state[_key(name)] = getattr(mine.wanted, name) or ""
+    flows = mine.choices.workflows if mine.choices else {}
+    st.session_state[_key("workflow")] = mine.wanted.workflow if mine.wanted.workflow in flows else ALL
+    st.session_state[_key("statuses")] = list(mine.wanted.statuses)
+
+
+def _read(mine: Finder) -> None:
+    said = {name: st.session_state.get(_key(name)) or None for name in FIELDS}
+    said["statuses"] = said["statuses"] or ()
+    mine.ask(Wanted.read(said))
+
+
+def fields(mine: Finder) -> None:
+    """Draw what can be asked for."""
+    choices = mine.choices or Choices({}, [], [], [])
+    flows = {ALL: "All my workflows"} | choices.workflows
+    with st.container(key="find"):
+        first, second, third = st.columns([4, 3, 3])
+        asked: dict[str, Any] = {"on_change": _read, "args": (mine,)}
+        first.text_input("Text in prompt, output or correction", key=_key("text"), placeholder="Any", **asked)
+        second.text_input("Id, or the application’s own id", key=_key("name"), placeholder="Any", **asked)
+        third.selectbox("Workflow", list(flows), format_func=flows.__getitem__, key=_key("workflow"), **asked)
+        more = sum(bool(getattr(mine.wanted, name)) for name in MORE)
+        with st.expander(f"More filters · {more} on" if more else "More filters", expanded=bool(more)):
+            _more(choices, asked)
+
+
+def _more(choices: Choices, asked: dict[str, Any]) -> None:
+    first, second, third = st.columns(3)
+    first.multiselect(
+        "Status", list(Status), format_func=str.capitalize, key=_key("statuses"), placeholder="Any", **asked
+    )
+    second.selectbox(
+        "Verdict", list(Verdict), format_func=str.capitalize, index=None, key=_key("verdict"), placeholder="Any",
+        **asked,
+    )  # fmt: skip
+    named: dict[str, Any] = {"index": None, "accept_new_options": True, "placeholder": "Any", **asked}
+    third.selectbox("Reviewer", choices.reviewers, key=_key("reviewer"), **named)
+    first.selectbox("Model", choices.models, key=_key("model"), **named)
+    second.selectbox("Reason", choices.reasons, key=_key("reason"), **named)
+    with third, st.container(horizontal=True):
+        st.date_input("From (UTC day)", value=None, key=_key("first_day"), format="YYYY-MM-DD", **asked)
+        st.date_input("To (UTC day)", value=None, key=_key("last_day"), format="YYYY-MM-DD", **asked)
+
+
+def found(mine: Finder) -> list[Row]:
+    """Draw the list, and return the rows that are chosen in it."""
+    leaf = mine.leaf
+    with ui.read() as session:
+        rows = search.rows(session, ui.person(), leaf.ids)
+    if not rows:
+        _nothing(mine, leaf)
+        return []
+    event: Any = st.dataframe(
+        [_shown(row) for row in rows], hide_index=True, height=min(HEIGHT, 35 * len(rows) + 40), on_select="rerun",
+        selection_mode="multi-row", key=f"found_{mine.number}",
+        column_config={name: st.column_config.TextColumn(width=width) for name, width in COLUMNS.items()},
+    )  # fmt: skip
+    _turn(mine, leaf)
+    return [rows[number] for number in event.selection.rows if number < len(rows)]
+
+
+def _shown(row: Row) -> dict[str, str]:
+    status = f"{row.status.capitalize()}, recalled" if row.recalled else row.status.capitalize()
+    beginning = "(erased)" if row.beginning is None else " ".join(row.beginning.split())
+    texts = (clock_time(row.created_at), row.workflow, row.model, status, ", ".join(row.reviewers),
+             ", ".join(row.reasons), beginning)  # fmt: skip
+    return dict(zip(COLUMNS, texts, strict=True))
+
+
+def _nothing(mine: Finder, leaf: Leaf) -> None:
+    with st.container(border=True, key="nothing"):
+        if leaf.stopped is not None:
+            st.subheader("Nothing matches so far")
+        elif mine.wanted == Wanted() and len(mine.leaves) == 1:
+            st.subheader("No outputs yet")
+            st.text("As soon as an application hands something in, or a file is imported, it can be found here.")
+            return
+        else:
+            st.subheader("Nothing matches")
+        _turn(mine, leaf)
+        st.button("Clear all filters", key="clear", on_click=ask, args=(mine, {}))
+
+
+def _turn(mine: Finder, leaf: Leaf) -> None:
+    """Draw how far the look came, and the ways on."""
+    with st.container(horizontal=True, vertical_alignment="center", key="turn"):
+        looked = f"looked through {phrases.count(leaf.looked, 'item')}"
+        if leaf.stopped is not None:
+            looked += f", back to {clock_time(leaf.stopped.at)}"
+        st.text(f"{len(leaf.ids):,} found · {looked} · newest first", width="content")
+        st.space("stretch")
+        if len(mine.leaves) > 1:
+            st.button("Newer", key="newer", on_click=mine.newer)
+        if leaf.stopped is not None and len(leaf.ids) < search.PAGE:
+            st.button("Look further", key="further", on_click=mine.further)
+        elif leaf.stopped is not None:
+            st.button("Older", key="older", on_click=mine.older)
+
+
+def has_rows(mine: Finder) -> bool:
+    """Tell whether the page on screen holds something."""
+    return bool(mine.leaf.ids)
