@@ -42,6 +42,7 @@ else:
     PAGES = (
         ("review", "Review", Role.REVIEWER),
         ("home", "Home", Role.REVIEWER),
+        ("exports", "Exports", Role.EXPORT),
     )
 
     st.set_page_config(page_title="Neuro Review", layout="wide")

@@ -46,6 +46,8 @@ class Action(StrEnum):
     SOURCE_ADDED = "source.added"
     SOURCE_CHANGED = "source.changed"
     EXPORT_WRITTEN = "export.written"
+    JOB_ASKED = "job.asked"
+    JOB_ENDED = "job.ended"
     SAMPLE_LOADED = "sample.loaded"
     SAMPLE_REMOVED = "sample.removed"
 

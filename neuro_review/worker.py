@@ -1,4 +1,4 @@
-"""What must happen though nobody is looking: what left its grace is released, and the audit log is sealed.
+"""What must happen though nobody is looking: what left its grace is released, the audit log sealed, jobs are done.
 
 A small loop over our own tables. Several may run at once: each step claims what it does by compare-and-set.
 """
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from db.clock import SECOND, now
 from db.engine import Database
 from neuro_review import audit, releases
+from neuro_review.jobs import keeper
 
 LOG = logging.getLogger("neuro_review.worker")
 NAP = 0.25  # seconds between looks; a verdict leaves at most this long after its grace
@@ -25,6 +26,9 @@ NEXT = sa.text("SELECT min(leaves_at) FROM item WHERE leaves_at IS NOT NULL")
 
 def run(database: Database, stop: threading.Event) -> None:
     """Do the background work until told to stop; a failure is logged and tried again."""
+    # What takes long has processes of its own, and a thread that looks after them: nothing here waits for it.
+    jobs = threading.Thread(target=keeper.run, args=(database, stop), name="jobs", daemon=True)
+    jobs.start()
     sealed_at = 0
     broken: set[str] = set()
     while not stop.is_set():
@@ -39,6 +43,7 @@ def run(database: Database, stop: threading.Event) -> None:
         except Exception as error:  # whatever it is: a worker that has ended would release nothing any more
             LOG.warning("The background work was interrupted and goes on in a moment: %s", _in_short(error))
             stop.wait(AFTER_A_FAILURE)
+    jobs.join(keeper.PATIENCE + 1)
 
 
 def release_some(database: Database, broken: set[str] | None = None) -> int:

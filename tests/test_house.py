@@ -22,6 +22,7 @@ FLOORS = (
     ("intake",),
     ("decisions", "releases", "history"),
     ("sessions", "desk", "samples", "imports", "exports", "verify", "overview"),
+    ("jobs",),
     ("worker",),
     ("web",),
     ("ui", "cli"),

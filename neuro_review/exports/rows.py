@@ -112,10 +112,10 @@ def page_query(choice: Filter, dialect: str) -> str:
     """Return the SQL of one page: the reviews of a workflow after one id and up to another."""
     hexed = {"review_id", "item_id"} if dialect == "postgresql" else set()
     columns = ", ".join(f"{HEX.format(sql) if name in hexed else sql} AS {name}" for name, sql in FROM.items())
-    chosen = "".join(f" AND {rule}" for name, rule in WHERE.items() if getattr(choice, name) is not None)
+    rules = "".join(f" AND {WHERE[name]}" for name in chosen(choice))
     return (
         f"SELECT {columns} FROM {TABLES} WHERE v.workflow_id = :workflow AND v.id > :after AND v.id <= :upto"
-        f" AND i.id = v.item_id AND s.id = i.source_id AND {LEFT_GRACE}{chosen} ORDER BY v.id"
+        f" AND i.id = v.item_id AND s.id = i.source_id AND {LEFT_GRACE}{rules} ORDER BY v.id"
     )
 
 
@@ -145,17 +145,26 @@ def read(database: Database, question: Question, after: str, upto: str) -> Page:
     Raises:
         DatabaseUnusableError: the database is away or damaged.
     """
-    query = page_query(question.choice, database.engine.dialect.name)
-    bound = {"workflow": question.workflow_id, "as_of": question.as_of, "after": after, "upto": upto}
-    chosen = {name: value for name in WHERE if (value := getattr(question.choice, name)) is not None}
     with explained(), database.reading() as session:
-        connection = session.connection()
-        if not database.is_sqlite:
-            connection.exec_driver_sql(BY_INDEX)
-        raw, full = _until_full(_asked(connection, query, {**bound, **chosen}))
-        page = _page(raw, question.workflow, upto, full=full)
-        _mark_labels(session, page, question.as_of)
+        return read_some(session, question, after, upto)
+
+
+def read_some(session: Session, question: Question, after: str, upto: str, *, most: int | None = None) -> Page:
+    """Return what `read` does, in the caller's transaction, and no more than so many rows."""
+    connection = session.connection()
+    query = page_query(question.choice, connection.dialect.name) + (f" LIMIT {most:d}" if most else "")
+    bound = {"workflow": question.workflow_id, "as_of": question.as_of, "after": after, "upto": upto}
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(BY_INDEX)
+    raw, full = _until_full(_asked(connection, query, {**bound, **chosen(question.choice)}))
+    page = _page(raw, question.workflow, upto, full=full)
+    _mark_labels(session, page, question.as_of)
     return page
+
+
+def chosen(choice: Filter) -> dict[str, Any]:
+    """Return what a filter asks for, without what it leaves open."""
+    return {name: value for name in WHERE if (value := getattr(choice, name)) is not None}
 
 
 def _asked(connection: sa.Connection, query: str, bound: dict[str, Any]) -> Callable[[int], list[Any]]:

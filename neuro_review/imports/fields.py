@@ -21,6 +21,8 @@ class Fields:
 
     pairs: list[tuple[str, str]] = field(default_factory=list)
     """Target and column, in the order given."""
+    only: bool = False
+    """Whether a column that it does not name is left out; one that it names may then be missing from a row."""
 
     def __post_init__(self) -> None:
         self.used = {column for _, column in self.pairs} | {column.split(".")[0] for _, column in self.pairs}
@@ -32,15 +34,15 @@ class Fields:
             InvalidError: it lacks one; the text names those there are.
         """
         for _, column in self.pairs:
-            if look_up(values, column) is MISSING:
+            if not self.only and look_up(values, column) is MISSING:
                 there = ", ".join(list(values)[:50]) or "none"
                 raise InvalidError(f"There is no column “{column}”. The columns are: {there}.", column)
 
     def apply(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return a row under the names of the fields."""
-        if not self.pairs:
+        if not self.pairs and not self.only:
             return values
-        named = {name: value for name, value in values.items() if name not in self.used}
+        named = {} if self.only else {name: value for name, value in values.items() if name not in self.used}
         for target, column in self.pairs:
             value = look_up(values, column)
             if value is MISSING or value is None:

@@ -15,7 +15,7 @@ from db.engine import DatabaseUnusableError
 from neuro_review import sessions
 from neuro_review.errors import ConflictError, InvalidError, NeuroReviewError, NotSignedInError, TooLargeError
 from neuro_review.settings import settings
-from neuro_review.web import demo, desk, forms, set_up
+from neuro_review.web import demo, desk, files, forms, set_up
 from neuro_review.web.answers import notice, refusal, signed_in
 from neuro_review.web.door import Door
 from neuro_review.web.headers import COOKIE, SESSION_HEADER, safe_next
@@ -51,6 +51,7 @@ def routes(door: Door) -> list[BaseRoute]:
             ],
         ),
         *desk.routes(door),
+        Route("/files/{job}/{part}", partial(files.download, door)),
         Mount("/api", app=_nothing_asgi),
     ]
 

@@ -272,12 +272,25 @@ def test_the_app_shows_the_menu_to_a_person_and_nothing_to_a_stranger(db: Databa
     assert "Ada" in [element.value for element in app.run().sidebar.text]
     assert not app.exception
 
-    for session_id, says in ((None, ENDED), (exporter_session(db), "role that opens a page")):
+    nobodys = exporter_session(db)
+    with db.writing() as session:
+        session.connection().execute(sa.text("DELETE FROM role_grant"))
+    for session_id, says in ((None, ENDED), (nobodys, "role that opens a page")):
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=20)
         app.user = {"session": session_id}
         app.run()
         assert says in " ".join(words(app)).replace("\\", "")
         assert not app.sidebar.text
+
+
+def test_who_may_only_export_finds_the_exports_and_no_other_page(db: Database) -> None:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=20)
+    app.user = {"session": exporter_session(db)}
+
+    app.run()
+
+    assert [title.value for title in app.title] == ["Exports"]
+    assert not app.exception
 
 
 def test_plain_text_keeps_the_space_around_it(ada_session: str) -> None:

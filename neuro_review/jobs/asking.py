@@ -1,0 +1,98 @@
+"""To ask for an import or an export; who may, and that nobody asks for too much at once."""
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from db.clock import now
+from db.tables import JobKind, JobState, Role
+from neuro_review import workflows
+from neuro_review.access import Actor
+from neuro_review.audit import Action, record
+from neuro_review.content import check_text
+from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
+from neuro_review.exports.formats import Format
+from neuro_review.exports.rows import Filter
+from neuro_review.imports.fields import Fields
+from neuro_review.jobs import files
+from neuro_review.jobs.rows import NEEDS, find
+from neuro_review.workflows import Workflow
+
+MOST_OPEN = 5
+ADD = sa.text(
+    "INSERT INTO job (id, kind, state, person_id, workflow_id, asked, done, created_at, lease_until, attempts)"
+    " VALUES (:id, :kind, :state, :person, :workflow, :asked, 0, :at, 0, 0)"
+)
+OPEN = sa.text("SELECT count(*) FROM job WHERE person_id = :person AND finished_at IS NULL")
+
+
+def places(session: Session, by: Actor, kind: JobKind) -> list[Workflow]:
+    """Return the workflows in use into which, or out of which, this person may take rows, by name."""
+    return [flow for flow in workflows.every(session) if by.may(NEEDS[kind], flow.id)]
+
+
+def ask_import(
+    session: Session, job_id: str, by: Actor, *, file: str, fields: Fields, workflow_id: int | None = None,
+    new_workflow: str | None = None, model: str | None = None,
+) -> None:  # fmt: skip
+    """Ask that the file which is kept for this job be imported; asking twice is asking once.
+
+    An admin may name a workflow that is made first; they own it then.
+
+    Raises:
+        NotAllowedError: not an owner of the workflow.
+        NotFoundError: the file is not here any more.
+        ConflictError: a workflow has that name already, or too much is under way.
+        InvalidError: no output is named, or the name or the model cannot be used.
+    """
+    if find(session, job_id):
+        return
+    targets = [target for target, _ in fields.pairs]
+    if "output" not in targets:
+        raise InvalidError("Choose the column that holds the output.", "output")
+    if "model" not in targets and not model:
+        raise InvalidError("Choose the column that holds the model, or name one model for all rows.", "model")
+    check_text(model or "", "model", 500)
+    files.upload(job_id)
+    if workflow_id is None:
+        by.require(Role.ADMIN)
+        workflow_id = workflows.add(session, by, new_workflow or "", owner_id=by.person_id).id
+    asked = {"file": files.shown_name(file), "fields": fields.pairs, "model": model or None}
+    _ask(session, job_id, by, JobKind.IMPORT, workflow_id, asked)
+
+
+def ask_export(session: Session, job_id: str, by: Actor, *, workflow_id: int, form: Format, choice: Filter) -> None:
+    """Ask for the reviews of a workflow as a file; asking twice is asking once.
+
+    Raises:
+        NotAllowedError: this person may not export the workflow.
+        ConflictError: too much is under way.
+        InvalidError: the period ends before it begins, or a name cannot be used.
+    """
+    if find(session, job_id):
+        return
+    if choice.since is not None and choice.until is not None and choice.since >= choice.until:
+        raise InvalidError("The last day lies before the first. Choose another one.", "until")
+    for name in ("model", "reviewer"):
+        check_text(getattr(choice, name) or "", name)
+    _ask(session, job_id, by, JobKind.EXPORT, workflow_id, {"format": form, "filter": asdict(choice)})
+
+
+def _ask(session: Session, job_id: str, by: Actor, kind: JobKind, workflow_id: int, asked: dict[str, Any]) -> None:
+    if by.person_id is None:
+        raise NotAllowedError("A job belongs to a person. At the command line use: import, export.")
+    by.require(NEEDS[kind], workflow_id)
+    files.folder(job_id)
+    connection = session.connection()
+    if connection.execute(OPEN, {"person": by.person_id}).scalar_one() >= MOST_OPEN:
+        raise ConflictError(f"{MOST_OPEN} of your imports and exports are under way. Wait until one has ended.")
+    row = {
+        "id": job_id, "kind": kind, "state": JobState.WAITING, "person": by.person_id, "workflow": workflow_id,
+        "asked": orjson.dumps(asked).decode(), "at": now(),
+    }  # fmt: skip
+    connection.execute(ADD, row)
+    facts = {"kind": kind, "workflow": workflow_id}
+    record(session, f"job/{job_id}", by.audit_name, Action.JOB_ASKED, facts)

@@ -1,0 +1,132 @@
+"""The form of an export: which reviews, in which format, how many they are now, and the first of them."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from db.clock import SECOND, new_id, now
+from db.tables import JobKind, Verdict
+from neuro_review import phrases, ui
+from neuro_review.access import Actor
+from neuro_review.exports import preview
+from neuro_review.exports.columns import COLUMNS
+from neuro_review.exports.formats import Format
+from neuro_review.exports.preview import Preview
+from neuro_review.exports.rows import Filter
+from neuro_review.jobs import asking
+from neuro_review.ui.jobs import FORMATS
+from neuro_review.workflows import Workflow
+
+NEXT = "_export_next"
+SEEN = "_export_seen"
+COUNTED_FOR = 10 * SECOND
+"""Counting a million reviews takes a second; within so long the same question is not asked again."""
+SHOWN = ("verdict", "reviewer", "model", "output", "final_text", "reasons", "external_id", "created_at", "reviewed_at")
+HINTS = {
+    Format.JSONL: "Every text as it is, one review a line.",
+    Format.CSV: "Safe to open in a spreadsheet: what could be a formula gets an apostrophe in front.",
+    Format.PARQUET: "Typed columns, compressed; the smallest file.",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the form says at this moment."""
+
+    job_id: str
+    workflow_id: int
+    form: Format
+    choice: Filter
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was counted last, and when."""
+
+    workflow_id: int
+    choice: Filter
+    at: int
+    preview: Preview
+
+
+def places() -> list[Workflow]:
+    """Return the workflows that this person may export."""
+    with ui.read() as session:
+        return asking.places(session, ui.person(), JobKind.EXPORT)
+
+
+def form(by: Actor, flows: list[Workflow]) -> tuple[Asked, Preview]:
+    """Draw what can be chosen, and return it with what it would hold."""
+    names = {flow.id: flow.name for flow in flows}
+    first, second = st.columns([2, 1])
+    flow_id = first.selectbox("Workflow", list(names), format_func=lambda one: names[one], key="export_workflow")
+    kind = second.segmented_control(
+        "Format", list(FORMATS), format_func=lambda one: FORMATS[one], default=Format.JSONL, required=True,
+        key="export_format",
+    )  # fmt: skip
+    form = Format(kind or Format.JSONL)
+    st.caption(HINTS[form])
+    choice = _filter(by, flow_id)
+    return Asked(st.session_state.setdefault(NEXT, new_id()), flow_id, form, choice), _counted(by, flow_id, choice)
+
+
+def _filter(by: Actor, flow_id: int) -> Filter:
+    with ui.read() as session:
+        known = preview.names(session, flow_id, by)
+    places = st.columns(5)
+    since = places[0].date_input("From day (UTC)", None, key="export_since", format="YYYY-MM-DD")
+    until = places[1].date_input("To day (UTC)", None, key="export_until", format="YYYY-MM-DD")
+    verdict = places[2].selectbox("Verdict", list(Verdict), index=None, placeholder="any", key="export_verdict")
+    model = places[3].selectbox(
+        "Model", known.models, index=None, placeholder="any", accept_new_options=True, key=f"export_model_{flow_id}"
+    )
+    reviewer = places[4].selectbox(
+        "Reviewer", known.reviewers, index=None, placeholder="any", accept_new_options=True,
+        key=f"export_reviewer_{flow_id}",
+    )  # fmt: skip
+    st.caption("Days go by when the item was submitted, both days included.")
+    return preview.filter_of(since, until, model, verdict, reviewer)
+
+
+def _counted(by: Actor, flow_id: int, choice: Filter) -> Preview:
+    seen: _Seen | None = st.session_state.get(SEEN)
+    if seen and (seen.workflow_id, seen.choice) == (flow_id, choice) and now() - seen.at < COUNTED_FOR:
+        return seen.preview
+    with st.spinner("Counting…"), ui.read() as session:
+        found = preview.look(session, flow_id, by, choice)
+    st.session_state[SEEN] = _Seen(flow_id, choice, now(), found)
+    return found
+
+
+def count(found: Preview, choice: Filter) -> None:
+    """Draw how many reviews it would hold, and how many come later."""
+    if found.rows:
+        later = f"; {found.in_grace:,} more {_are(found.in_grace)} still in their grace" if found.in_grace else ""
+        st.text(f"{phrases.count(found.rows, 'review')}{later}.")
+    elif found.in_grace:
+        st.text(f"Nothing yet: {phrases.count(found.in_grace, 'review')} {_are(found.in_grace)} still in their grace.")
+    elif choice == Filter():
+        st.text("There is no review in this workflow yet. Each verdict becomes a row here once it cannot be undone.")
+    else:
+        st.text("No review matches. Take a filter away.")
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def first_rows(found: Preview) -> None:
+    """Draw the first rows of the file, the columns that say the most."""
+    if found.rows:
+        st.caption(f"The first rows; {len(SHOWN)} of {len(COLUMNS)} columns")
+        st.dataframe({name: found.first[name] for name in SHOWN}, hide_index=True, key="export_rows")
+
+
+def start(asked: Asked) -> None:
+    """Ask for the export; the next one is another."""
+    with ui.act() as session:
+        asking.ask_export(
+            session, asked.job_id, ui.person(), workflow_id=asked.workflow_id, form=asked.form, choice=asked.choice
+        )
+    if ui.REFUSAL not in st.session_state:
+        st.session_state.pop(NEXT, None)

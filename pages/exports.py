@@ -1,0 +1,26 @@
+"""Exports: the labels of a workflow as a file, for the tools that read it, with a manifest that says what it holds."""
+
+import streamlit as st
+
+from neuro_review import phrases, ui
+from neuro_review.ui import exports, jobs
+from neuro_review.words import Role
+
+person = ui.open_page("Exports", needs=Role.EXPORT)
+
+flows = exports.places()
+
+st.title("Exports")
+if not flows:
+    st.text("No workflow is here yet. Once outputs came in and were reviewed, their labels are exported here.")
+else:
+    asked, found = exports.form(person, flows)
+    exports.count(found, asked.choice)
+    exports.first_rows(found)
+    st.button(
+        f"Export {phrases.count(found.rows, 'review')}", key="start", type="primary", disabled=not found.rows,
+        on_click=exports.start, args=(asked,),
+    )  # fmt: skip
+    st.caption("A file is made in the background and kept for 24 hours. Each export is noted in the audit log.")
+st.subheader("Your exports")
+jobs.exports()
