@@ -6,6 +6,7 @@ the hash that stays.
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -46,8 +47,8 @@ def text_hash(salt: str, text: str | bytes) -> str:
     return hashlib.sha256(salt.encode() + raw).hexdigest()
 
 
-def parts_hash(salt: str, parts: list[str | None]) -> str:
-    """Return the salted SHA-256 of several texts together; no two different lists share one text."""
+def parts_hash(salt: str, parts: Sequence[Any]) -> str:
+    """Return the salted SHA-256 of several texts or numbers together; no two different lists share one text."""
     return hashlib.sha256(salt.encode() + orjson.dumps(parts)).hexdigest()
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 from typing import Annotated, Any, Literal, NamedTuple
 
 import orjson
@@ -170,6 +171,12 @@ ITEM_COLUMNS = (
     " routed_at stratum inclusion rubric_version status priority queue_band queue_at due_at lease_until lease_n label"
     " audit_seq"
 )
+FIXED = (
+    "external_id", "model", "created_at", "prompt_version", "prompt_hash", "parameters", "trace_url", "cost_micro",
+    "latency_ms", "prompt_tokens", "completion_tokens", "panel_u", "panel_rate", "panel", "rubric_version",
+)  # fmt: skip
+"""What nothing ever changes of an item, beside what its first event names: that event carries a hash of it."""
+_fixed = itemgetter(*map(ITEM_COLUMNS.split().index, FIXED))
 CONTENT_COLUMNS = "item_id salt prompt prompt_is_chat output context metadata"
 
 
@@ -223,10 +230,11 @@ def prepare(
         at, "all", 1.0, flow.rubric_version, str(door.status), given.priority, 0 if panel else 1,
         queue_at(min(created_at, at), given.priority), None if flow.sla_ms is None else at + flow.sla_ms * 1000, 0, 0,
     )  # fmt: skip
+    facts = parts_hash(salt, _fixed(item))
     return Prepared(
         item_id, name, parts, salt, output_hash, item,
         (item_id, salt, prompt, isinstance(given.prompt, list), given.output, context, metadata),
-        first_event(item_id, at, door.actor, str(door.action), submitted_body(door, output_hash, content_hash)),
+        first_event(item_id, at, door.actor, str(door.action), submitted_body(door, output_hash, content_hash, facts)),
     )  # fmt: skip
 
 
@@ -237,10 +245,10 @@ def _written(given: Submission) -> tuple[str | None, str | None, str | None]:
     return prompt, context, as_json(given.metadata) if given.metadata is not None else None
 
 
-def submitted_body(door: Door, output_hash: str, content_hash: str) -> str:
+def submitted_body(door: Door, output_hash: str, content_hash: str, facts: str) -> str:
     """Return the body of an item's first event: canonical JSON, put together by hand because it is on the fast path."""
     return (
-        f'{{"content":"{content_hash}","origin":"{door.origin}","output":"{output_hash}",'
+        f'{{"content":"{content_hash}","facts":"{facts}","origin":"{door.origin}","output":"{output_hash}",'
         f'"source":{door.source_id},"workflow":{door.workflow.id}}}'
     )
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from db.tables import Label, Origin, Purpose, Status
 from neuro_review.audit import Action
 from neuro_review.content import parts_hash, prompt_hash, text_hash
+from neuro_review.intake import FIXED
 from neuro_review.verify.report import Report
 from neuro_review.verify.rows import Facts, fetch, is_id
 
@@ -107,8 +108,8 @@ _AS_BORN, _AS_LIVED = slice(1, 6), slice(6, 15)
 ITEMS = (
     "SELECT i.id, i.origin, i.output_hash, i.content_hash, i.source_id, i.workflow_id,"
     " i.status, i.decision_id, i.decided_by, i.decided_at, i.leaves_at, i.released_at, i.recalled_at, i.label,"
-    " i.audit_seq, i.model, i.prompt_version, i.prompt_hash, c.salt, c.prompt, c.output, c.context, c.metadata,"
-    " e.item_id IS NOT NULL AS erased FROM item i"
+    " i.audit_seq, c.salt, c.prompt, c.output, c.context, c.metadata,"
+    " e.item_id IS NOT NULL AS erased, i." + ", i.".join(FIXED) + " FROM item i"
     " LEFT JOIN item_content c ON c.item_id = i.id LEFT JOIN erasure e ON e.item_id = i.id WHERE i.id"
 )
 
@@ -117,7 +118,16 @@ def _born(facts: Facts, row: Any) -> str | None:
     said = (facts.get("origin"), facts.get("output"), facts.get("content"), facts.get("source"), facts.get("workflow"))
     if said != row[_AS_BORN]:
         return "The item was edited: it is not what was submitted."
-    return _text(row)
+    return _text(row) or _facts(facts, row)
+
+
+def _facts(facts: Facts, row: Any) -> str | None:
+    """Compare what was submitted beside the texts; once these are erased, their salt is gone and nothing can be."""
+    if row.salt is None:
+        return None
+    given = [bool(row.panel) if name == "panel" else getattr(row, name) for name in FIXED]
+    fits = parts_hash(row.salt, given) == facts.get("facts")
+    return None if fits else "The item was edited: its name, times, costs or numbers are not what came in."
 
 
 def _text(row: Any) -> str | None:

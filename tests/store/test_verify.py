@@ -177,7 +177,27 @@ CASES = [
     ],
     *[
         (f"an item's {column}", f"UPDATE item SET {column} = 'x' WHERE id = '{{held}}'", "held", 1, "item was edited")
-        for column in ("model", "prompt_version", "prompt_hash")
+        for column in ("model", "prompt_version", "prompt_hash", "external_id", "parameters", "trace_url")
+    ],
+    *[
+        (
+            f"an item's {column}",
+            f"UPDATE item SET {column} = {value} WHERE id = '{{held}}'",
+            "held",
+            1,
+            "not what came in",
+        )
+        for column, value in (
+            ("created_at", "created_at - 1"),
+            ("cost_micro", "7"),
+            ("latency_ms", "7"),
+            ("prompt_tokens", "7"),
+            ("completion_tokens", "7"),
+            ("panel_u", "0.123"),
+            ("panel_rate", "0.123"),
+            ("panel", "NOT panel"),
+            ("rubric_version", "rubric_version + 1"),
+        )
     ],
     *[
         (what, f"UPDATE item SET {change} WHERE id = '{{{item}}}'", item, seq, "not what its events say")
