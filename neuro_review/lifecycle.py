@@ -33,6 +33,8 @@ class Verb(StrEnum):
     SKIP = "skip"
     ASSIGN = "assign"
     ESCALATE = "escalate"
+    PUT_BACK = "put back"
+    PRIORITISE = "prioritise"
     APPROVE = "approve"
     CORRECT = "correct"
     REJECT = "reject"
@@ -145,7 +147,10 @@ def allow(item: State, verb: Verb) -> None:
 
 
 def _past(verb: Verb) -> str:
-    irregular = {Verb.GIVE_BACK: "given back", Verb.SKIP: "skipped", Verb.WITHDRAW: "withdrawn", Verb.UNDO: "undone"}
+    irregular = {
+        Verb.GIVE_BACK: "given back", Verb.SKIP: "skipped", Verb.WITHDRAW: "withdrawn", Verb.UNDO: "undone",
+        Verb.PUT_BACK: "put back",
+    }  # fmt: skip
     return irregular.get(verb) or (f"{verb}d" if verb.endswith("e") else f"{verb}ed")
 
 

@@ -9,15 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.clock import DAY, HOUR, SECOND, now
 from db.tables import PassOver, Role
-from neuro_review import lifecycle
+from neuro_review import lifecycle, teams
 from neuro_review.access import Actor
 from neuro_review.audit import Action
-from neuro_review.errors import LeaseLostError
+from neuro_review.errors import ConflictError, InvalidError, LeaseLostError
 from neuro_review.lifecycle import State, Verb
 
 LEASE_LASTS = 120 * SECOND
@@ -46,10 +47,13 @@ class Lease:
 
 
 # 'held' and the other words are literals, never parameters: a generic plan could not use the partial indexes.
-_FREE = (
+_OPEN = (
     "lease_until < :now AND (assigned_to IS NULL OR assigned_to = :me)"
     " AND (team_id IS NULL OR team_id IN (SELECT m.team_id FROM team_member m WHERE m.person_id = :me))"
-    " AND NOT EXISTS (SELECT 1 FROM item_pass p WHERE p.item_id = item.id AND p.person_id = :me AND p.kind = 'skip'"
+)
+_FREE = (
+    _OPEN
+    + " AND NOT EXISTS (SELECT 1 FROM item_pass p WHERE p.item_id = item.id AND p.person_id = :me AND p.kind = 'skip'"
     " AND p.at > :skipped_since)"
 )
 _COLUMNS = "id, due_at, queue_band, queue_at, assigned_to, escalated_at, lease_by"
@@ -109,6 +113,32 @@ def _take(session: Session, by: Actor, rows: list[Any], at: int, most: int, leas
         if len(leases) == most:
             break
     return escalated
+
+
+_THESE = f"SELECT {_COLUMNS}, workflow_id FROM item WHERE status = 'held' AND {_OPEN} AND id "
+THESE = {
+    "sqlite": sa.text(f"{_THESE} IN (SELECT value FROM json_each(:ids)) ORDER BY id"),
+    "postgresql": sa.text(f"{_THESE} = ANY(CAST(:ids AS uuid[])) ORDER BY id {_SKIP_LOCKED}"),
+}
+
+
+def claim_these(session: Session, by: Actor, item_ids: Sequence[str]) -> list[Lease]:
+    """Give a reviewer these very items; what is decided, in other hands or of somebody else is left out.
+
+    What was escalated is handed only to an owner.
+
+    Raises:
+        NotAllowedError: not a reviewer of a workflow of theirs.
+    """
+    connection, at = session.connection(), now()
+    listed: Any = list(item_ids) if connection.dialect.name == "postgresql" else orjson.dumps(list(item_ids)).decode()
+    rows = connection.execute(THESE[connection.dialect.name], {"ids": listed, "me": by.person_id, "now": at}).all()
+    for row in rows:
+        by.require(Role.REVIEWER, row.workflow_id)
+    mine = [row for row in rows if row.escalated_at is None or by.may(Role.OWNER, row.workflow_id)]
+    leases: list[Lease] = []
+    _take(session, by, mine, at, len(mine), leases)
+    return leases
 
 
 def _candidates(session: Session, by: Actor, workflow_ids: Iterable[int], at: int, most: int) -> list[Any]:
@@ -186,16 +216,61 @@ def skip(session: Session, item_id: str, by: Actor, lease_n: int) -> bool:
     return _pass_over(session, item_id, by.person_id, PassOver.SKIP, now())
 
 
-def escalate(session: Session, item_id: str, by: Actor) -> None:
+# Words of ours, not a free text: the audit log keeps them for ever.
+ASKED_FOR = "asked for"
+WHY_ESCALATE = ("needs a second opinion", "the rubric does not say", "could do harm", "looks like an attack", ASKED_FOR)
+
+
+def escalate(session: Session, item_id: str, by: Actor, reason: str = ASKED_FOR) -> None:
     """Put an item into its owner's list; it stays held and its deadline runs on.
 
     Raises:
         ConflictError: the item has been decided.
+        InvalidError: the reason is none of `WHY_ESCALATE`.
     """
     item = lifecycle.lock(session, item_id)
     by.require(Role.REVIEWER, item.workflow_id)
     lifecycle.allow(item, Verb.ESCALATE)
-    _escalate(session, item, by.audit_name, "asked for")
+    if reason not in WHY_ESCALATE:
+        raise InvalidError("That is not a reason to escalate. Choose one from the list.", "reason")
+    _escalate(session, item, by.audit_name, reason)
+
+
+def put_back(session: Session, item_id: str, by: Actor) -> None:
+    """Put an escalated item back into the queue, for everybody: that they let it go before is forgotten.
+
+    Raises:
+        NotAllowedError: not an owner of the workflow.
+        ConflictError: the item has been decided, or is not escalated.
+    """
+    item = lifecycle.lock(session, item_id)
+    by.require(Role.OWNER, item.workflow_id)
+    lifecycle.allow(item, Verb.PUT_BACK)
+    if item.escalated_at is None:
+        raise ConflictError("This item is not escalated; it is in the queue already.")
+    lifecycle.note(session, item, by.audit_name, Action.ITEM_PUT_BACK, {}, "escalated_at = NULL")
+    # Else the next person who lets it go would escalate it at once.
+    session.connection().execute(sa.text("DELETE FROM item_pass WHERE item_id = :id"), {"id": item_id})
+
+
+def prioritise(session: Session, item_id: str, by: Actor, priority: int) -> None:
+    """Give an item another priority, 0 to 9, and with it another place in the queue.
+
+    Raises:
+        NotAllowedError: not an owner of the workflow.
+        ConflictError: the item has been decided.
+        InvalidError: there is no such priority.
+    """
+    if not 0 <= priority <= FIRST_PRIORITY:
+        raise InvalidError(f"A priority goes from 0 to {FIRST_PRIORITY}; {FIRST_PRIORITY} comes first.", "priority")
+    item = lifecycle.lock(session, item_id)
+    by.require(Role.OWNER, item.workflow_id)
+    lifecycle.allow(item, Verb.PRIORITISE)
+    lifecycle.note(
+        session, item, by.audit_name, Action.ITEM_PRIORITISED, {"priority": priority},
+        "priority = :priority, queue_at = queue_at + (priority - :priority) * :step",
+        priority=priority, step=PRIORITY_STEP,
+    )  # fmt: skip
 
 
 def assign(
@@ -206,10 +281,16 @@ def assign(
     Raises:
         NotAllowedError: not an owner of the workflow.
         ConflictError: the item has been decided.
+        InvalidError: nobody it would be reserved for may review it.
     """
     item = lifecycle.lock(session, item_id)
     by.require(Role.OWNER, item.workflow_id)
     lifecycle.allow(item, Verb.ASSIGN)
+    reviewers = {one.id for one in teams.reviewers(session, item.workflow_id)}
+    if person_id is not None and person_id not in reviewers:
+        raise InvalidError("This person may not review this workflow. Give them the role first.", "person")
+    if team_id is not None and reviewers.isdisjoint(one.id for one in teams.members(session, team_id)):
+        raise InvalidError("Nobody in this group may review this workflow. Add a reviewer to it first.", "team")
     facts = {"person": person_id, "team": team_id}
     columns = "assigned_to = :person, team_id = :team"
     lifecycle.note(session, item, by.audit_name, Action.ITEM_ASSIGNED, facts, columns, person=person_id, team=team_id)

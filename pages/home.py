@@ -1,8 +1,10 @@
-"""Home: what waits, for whom, and what to do next."""
+"""Home: what waits, for whom, who works on it, and what to do next."""
 
 import streamlit as st
 
-from neuro_review import overview, phrases, samples, ui
+from neuro_review import overview, samples, ui
+from neuro_review.overview import alerts
+from neuro_review.ui import home
 from neuro_review.words import Role
 
 person = ui.open_page("Home")
@@ -22,35 +24,42 @@ def _load_samples() -> None:
         samples.load(session, by)
 
 
+def _escalated(workflow_id: int) -> list[overview.Escalated]:
+    with ui.read() as session:
+        return overview.escalated(session, ui.person(), workflow_id)
+
+
+@st.fragment(run_every="30s", key="numbers")
+def numbers() -> None:
+    """Draw what waits and what was done, and count it anew every half a minute."""
+    with ui.read() as session:
+        by = ui.person()
+        rows = overview.workflows_of(session, by)
+        mine = overview.mine(session, by, rows)
+        owned = overview.owned(session, rows)
+        found = alerts.alerts(session, by, rows, owned)
+    if not rows:
+        home.first_steps(by.may(Role.OWNER))
+        return
+    home.my_numbers(mine, bool(owned))
+    home.next_step(mine)
+    home.alerts(found)
+    st.subheader("Workflows")
+    for row in rows:
+        home.workflow(row, owned.get(row.id), _escalated)
+
+
 with ui.read() as session:
-    rows = overview.workflows_of(session, person)
     has_samples = samples.loaded(session)
+    has_workflows = bool(overview.workflow_names(session, person))
 
 st.title("Home")
-if not rows:
-    st.subheader("No outputs yet")
-    st.text("Bring in what a model wrote, then review it:")
-    st.code("python -m neuro_review import outputs.jsonl --workflow support --model my-model", language=None)
-for row in rows:
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"workflow_{row.id}"):
-        ui.plain(row.name)
-        st.space("stretch")
-        st.text(f"{row.waiting.held:,} held", width="content")
-        if row.waiting.due:
-            st.badge(f"{row.waiting.due:,} due within the hour", color="orange")
-        if row.waiting.escalated:
-            st.badge(f"{row.waiting.escalated:,} escalated", color="red")
-        if row.waiting.oldest_at is not None:
-            st.text(f"oldest {phrases.ago(row.waiting.oldest_at)}", width="content")
-        if row.waiting.held:
-            st.page_link("pages/review.py", label="Review", query_params={"workflow": str(row.id)})
-if any(row.waiting.held for row in rows):
-    with st.container(key="go"):
-        st.page_link("pages/review.py", label="Review what waits")
+home.style()
+numbers()
 
 if person.may(Role.ADMIN):
     if has_samples:
         st.caption("The sample queue is in use. Removing it withdraws what waits; its verdicts stay in the exports.")
         st.button("Remove the sample queue", key="remove_samples", on_click=_remove_samples)
-    elif not rows:
+    elif not has_workflows:
         st.button("Load the sample queue", key="load_samples", on_click=_load_samples)

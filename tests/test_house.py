@@ -12,17 +12,19 @@ ROOT = Path(__file__).resolve().parent.parent
 TOP = {"app.py", "pages", "neuro_review", "db", "tests", "requirements.txt", "README.md", "pyproject.toml", "LICENSE"}
 # From the ground up; a room may import what stands before it in this list, and what shares its line.
 FLOORS = (
-    ("errors", "stats", "words", "phrases"),
+    ("errors", "stats", "words", "phrases", "likeness"),
     ("settings", "content"),
     ("audit",),
     ("access",),
-    ("workflows",),
+    ("workflows", "teams"),
+    ("people", "sources"),
     ("lifecycle",),
     ("queue",),
     ("intake",),
     ("decisions", "releases", "history"),
-    ("sessions", "desk", "samples", "imports", "exports", "verify", "overview"),
-    ("jobs",),
+    ("sessions", "desk", "samples", "imports", "exports", "verify", "overview", "bulk", "views"),
+    ("stories",),
+    ("jobs", "invitations"),
     ("worker",),
     ("web",),
     ("ui", "cli"),

@@ -10,6 +10,9 @@ WAITING = sa.text("status = 'held' AND escalated_at IS NULL")
 HAS_DEADLINE = sa.text("status = 'held' AND due_at IS NOT NULL")
 ESCALATED = sa.text("status = 'held' AND escalated_at IS NOT NULL")
 NOT_LEFT = sa.text("leaves_at IS NOT NULL")
+OF_A_PERSON = sa.text("status = 'held' AND assigned_to IS NOT NULL")
+OF_A_TEAM = sa.text("status = 'held' AND team_id IS NOT NULL")
+IN_HANDS = sa.text("status = 'held' AND lease_by IS NOT NULL")
 
 
 class Item(Table, table=True):
@@ -115,9 +118,13 @@ class Item(Table, table=True):
             sqlite_where=WAITING,
             postgresql_where=WAITING,
         ),
+        sa.Index("ix_item_created", "workflow_id", "created_at", "id"),
         sa.Index("ix_item_due", "workflow_id", "due_at", sqlite_where=HAS_DEADLINE, postgresql_where=HAS_DEADLINE),
         sa.Index("ix_item_escalated", "workflow_id", sqlite_where=ESCALATED, postgresql_where=ESCALATED),
         sa.Index("ix_item_leaves", "leaves_at", sqlite_where=NOT_LEFT, postgresql_where=NOT_LEFT),
+        sa.Index("ix_item_assigned", "assigned_to", sqlite_where=OF_A_PERSON, postgresql_where=OF_A_PERSON),
+        sa.Index("ix_item_team", "team_id", sqlite_where=OF_A_TEAM, postgresql_where=OF_A_TEAM),
+        sa.Index("ix_item_leased", "lease_by", sqlite_where=IN_HANDS, postgresql_where=IN_HANDS),
     )
 
 

@@ -24,8 +24,8 @@ RUBRIC = (
     "another customer. Help where the context allows it. Warm and short."
 )
 IN_USE = sa.text(
-    "SELECT DISTINCT w.id, w.name FROM workflow w JOIN item i ON i.workflow_id = w.id"
-    " WHERE i.origin = 'sample' AND w.archived_at IS NULL"
+    "SELECT w.id, w.name FROM workflow w WHERE w.archived_at IS NULL AND EXISTS (SELECT 1 FROM source s"
+    " JOIN item i ON i.workflow_id = w.id AND i.source_id = s.id WHERE s.name = 'sample' AND i.origin = 'sample')"
 )
 HELD = sa.text("SELECT id FROM item WHERE workflow_id = :workflow AND origin = 'sample' AND status = 'held'")
 

@@ -62,14 +62,14 @@ def is_a_sentence(text: str) -> bool:
 
 # --- every state and every verb -------------------------------------------------------------------------------------
 
-HELD = {Verb.ASSIGN, Verb.ESCALATE, Verb.LAPSE, Verb.WITHDRAW}
+HELD = {Verb.ASSIGN, Verb.ESCALATE, Verb.PRIORITISE, Verb.LAPSE, Verb.WITHDRAW}
 IN_HANDS = {Verb.RENEW, Verb.GIVE_BACK, Verb.SKIP, Verb.APPROVE, Verb.CORRECT, Verb.REJECT}
 LEGAL: dict[str, set[Verb]] = {
     "waiting": HELD | {Verb.CLAIM},
     "in the reviewer's hands": HELD | IN_HANDS,
     "in another's hands": HELD,
     "with a lease that ran out": HELD | {Verb.CLAIM, Verb.GIVE_BACK},
-    "escalated": HELD | {Verb.CLAIM},  # Bo owns the workflow
+    "escalated": HELD | {Verb.CLAIM, Verb.PUT_BACK},  # Bo owns the workflow
     "approved, in grace": {Verb.UNDO},
     "corrected, in grace": {Verb.UNDO},
     "rejected, in grace": {Verb.UNDO},
@@ -156,6 +156,8 @@ class Stage:
             Verb.SKIP: lambda: queue.skip(session, item_id, self.bo, lease_n),
             Verb.ASSIGN: lambda: queue.assign(session, item_id, self.bo, person_id=self.cy.person_id),
             Verb.ESCALATE: lambda: queue.escalate(session, item_id, self.bo),
+            Verb.PUT_BACK: lambda: queue.put_back(session, item_id, self.bo),
+            Verb.PRIORITISE: lambda: queue.prioritise(session, item_id, self.bo, 9),
             Verb.APPROVE: lambda: decisions.decide(session, item_id, self.bo, lease_n, APPROVE),
             Verb.CORRECT: lambda: decisions.decide(session, item_id, self.bo, lease_n, correct()),
             Verb.REJECT: lambda: decisions.decide(session, item_id, self.bo, lease_n, REJECT),

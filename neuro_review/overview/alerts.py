@@ -1,0 +1,138 @@
+"""What an owner should look at now: each alert is a sentence, with the page on which to take the next step."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from db.clock import DAY, MINUTE, now
+from db.tables import Role
+from neuro_review import audit, phrases
+from neuro_review.access import Actor
+from neuro_review.overview import Owned, Row, overdue
+from neuro_review.workflows import SAMPLE_SOURCE
+
+QUIET = DAY
+# The worker releases within a second and seals every minute; later than this, it does not run.
+LATE = 5 * MINUTE
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something that does not mend itself."""
+
+    sentence: str
+    page: str = ""
+    """Where the next step is taken; nothing where it is not on a page."""
+    link: str = ""
+    workflow_id: int | None = None
+
+
+FACTS = sa.text(
+    "SELECT w.id, w.created_at, w.rubric_version, EXISTS (SELECT 1 FROM source s JOIN item i ON i.workflow_id = w.id"
+    " AND i.source_id = s.id WHERE s.name = :sample) AS is_sample,"
+    " EXISTS (SELECT 1 FROM role_grant g JOIN person p ON p.id = g.person_id WHERE p.disabled_at IS NULL"
+    "  AND g.role = 'owner' AND (g.workflow_id = w.id OR g.workflow_id IS NULL)) AS has_owner,"
+    " EXISTS (SELECT 1 FROM role_grant g JOIN person p ON p.id = g.person_id WHERE p.disabled_at IS NULL"
+    "  AND g.role IN ('reviewer', 'owner') AND (g.workflow_id = w.id OR g.workflow_id IS NULL)) AS has_reviewer"
+    " FROM workflow w WHERE w.archived_at IS NULL"
+)
+# Items that are kept for somebody who may not, or for nobody: no reviewer is ever offered them.
+_MAY = (
+    "SELECT 1 FROM role_grant g WHERE g.person_id = p.id AND g.role IN ('reviewer', 'owner', 'admin')"
+    " AND (g.workflow_id IS NULL OR g.workflow_id = i.workflow_id)"
+)
+STRANDED = sa.text(
+    "SELECT workflow_id, count(*) AS n FROM ("
+    "SELECT i.workflow_id FROM item i JOIN person p ON p.id = i.assigned_to WHERE i.status = 'held'"
+    f" AND i.assigned_to IS NOT NULL AND (p.disabled_at IS NOT NULL OR NOT EXISTS ({_MAY}))"
+    " UNION ALL SELECT i.workflow_id FROM item i WHERE i.status = 'held' AND i.team_id IS NOT NULL AND NOT EXISTS"
+    " (SELECT 1 FROM team_member m JOIN person p ON p.id = m.person_id AND p.disabled_at IS NULL"
+    f"  WHERE m.team_id = i.team_id AND EXISTS ({_MAY}))) stranded GROUP BY workflow_id"
+)
+LEAVES = sa.text("SELECT min(leaves_at) FROM item WHERE leaves_at IS NOT NULL")
+UNSEALED = {
+    "sqlite": sa.text("SELECT at FROM audit WHERE position > :position ORDER BY position LIMIT 1"),
+    "postgresql": sa.text(
+        "SELECT at FROM audit WHERE (xid, position) > (:xid, :position) ORDER BY xid, position LIMIT 1"
+    ),
+}
+
+
+def alerts(session: Session, by: Actor, rows: list[Row], looked_after: dict[int, Owned]) -> list[Alert]:
+    """Return what this person should look at in the workflows they own; in the house too where they are an admin."""
+    connection = session.connection()
+    facts = {row.id: row for row in connection.execute(FACTS, {"sample": SAMPLE_SOURCE})}
+    stranded = {row.workflow_id: row.n for row in connection.execute(STRANDED)}
+    found = list(_house(session)) if by.everywhere(Role.ADMIN) else []
+    for row in rows:
+        if row.id in looked_after and row.id in facts:
+            found += _waits(session, row, looked_after[row.id], facts[row.id])
+            found += _staff(row, facts[row.id], stranded.get(row.id, 0))
+    return found
+
+
+def _house(session: Session) -> Iterator[Alert]:
+    connection, at = session.connection(), now()
+    leaves = connection.execute(LEAVES).scalar()
+    seal = connection.execute(audit.LAST_SEAL).first()
+    after = {"xid": seal.last_xid, "position": seal.last_position} if seal else {"xid": -1, "position": 0}
+    unsealed = connection.execute(UNSEALED[connection.dialect.name], after).scalar()
+    late = [since for since in (leaves, unsealed) if since is not None and at - since > LATE]
+    if late:
+        what = "verdicts do not leave" if leaves in late else "the audit log is not sealed"
+        yield Alert(
+            f"The background work has not run for {phrases.ago(min(late))}: {what}. Start the app again, or run "
+            "python -m neuro_review worker beside it where NEURO_REVIEW_WORKER is false."
+        )
+
+
+def _waits(session: Session, row: Row, owned: Owned, facts: Any) -> Iterator[Alert]:
+    if row.overdue:
+        _, since = overdue(session, row.id)
+        by_how_much = f", the first by {phrases.ago(since)}" if since is not None else ""
+        yield Alert(
+            f"{phrases.count(row.overdue, 'output')} of “{row.name}” {_is(row.overdue)} past the deadline"
+            f"{by_how_much}. Review them now; they come first.",
+            "pages/review.py", "Review", row.id,
+        )  # fmt: skip
+    at, oldest = now(), row.waiting.oldest_at
+    quiet = owned.latest_at is None or at - owned.latest_at > QUIET
+    if quiet and oldest is not None and at - oldest > QUIET and at - facts.created_at > QUIET:
+        yield Alert(
+            f"Nothing of “{row.name}” was reviewed in the last 24 h, and {phrases.count(row.waiting.held, 'output')}"
+            f" {'waits' if row.waiting.held == 1 else 'wait'}. Review some, or find somebody who does.",
+            "pages/people.py", "People", row.id,
+        )  # fmt: skip
+
+
+def _staff(row: Row, facts: Any, stranded: int) -> Iterator[Alert]:
+    if stranded:
+        yield Alert(
+            f"{phrases.count(stranded, 'output')} of “{row.name}” {_is(stranded)} assigned to somebody who may not"
+            " review it any more, so nobody is offered them. Assign them to somebody else.",
+            "pages/history.py", "Find them", row.id,
+        )  # fmt: skip
+    if facts.is_sample:
+        return
+    if not facts.has_owner:
+        yield Alert(
+            f"“{row.name}” has no owner: nobody answers for it, and no application can submit to it. Name one.",
+            "pages/workflows.py", "Workflows", row.id,
+        )  # fmt: skip
+    if not facts.has_reviewer and row.waiting.held:
+        yield Alert(
+            f"Only admins may review “{row.name}”. Give somebody the role of a reviewer.",
+            "pages/people.py", "People", row.id,
+        )  # fmt: skip
+    if not facts.rubric_version:
+        yield Alert(
+            f"“{row.name}” has no rubric: each reviewer goes by their own measure. Write down what counts as good.",
+            "pages/workflows.py", "Workflows", row.id,
+        )  # fmt: skip
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
