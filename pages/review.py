@@ -7,4 +7,4 @@ from neuro_review.ui.card import card
 
 ui.open_page("Review")
 named = st.query_params.get("workflow", "")
-card(int(named) if named.isdecimal() else None)
+card(int(named) if named.isdecimal() and len(named) < 10 else None)

@@ -67,6 +67,16 @@ const parsed = (text) => {
   try { return JSON.parse(text); } catch { return undefined; }
 };
 
+// A number longer than the browser's, or a name given twice: there a tree would show something else than what is sent.
+const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[^\s"]+/g;
+
+const exact = (text, value) => {
+  try {
+    const said = text.match(TOKENS).map((token) => token[0] === '"' ? JSON.stringify(JSON.parse(token)) : token);
+    return said.join("") === JSON.stringify(value);
+  } catch { return false; }
+};
+
 const MOST_SHOWN = 200;
 
 const tree = (value, name = null, depth = 0) => {

@@ -98,7 +98,10 @@ class View {
   }
 
   views(card) {
-    return parsed(card.output) === undefined ? ["plain", "rendered"] : ["tree", "plain"];
+    if (card.views) return card.views;
+    const value = parsed(card.output);
+    card.views = value === undefined ? ["plain", "rendered"] : exact(card.output, value) ? ["tree", "plain"] : ["plain", "tree"];
+    return card.views;
   }
 
   drawAnswer(card) {
