@@ -41,8 +41,12 @@ else:
     # Each page, its name in the menu, and the role without which it is not in the menu; the page asks again itself.
     PAGES = (
         ("review", "Review", Role.REVIEWER),
+        ("history", "History", Role.REVIEWER),
         ("home", "Home", Role.REVIEWER),
         ("exports", "Exports", Role.EXPORT),
+        ("workflows", "Workflows", Role.OWNER),
+        ("sources", "Sources", Role.OWNER),
+        ("people", "People", Role.ADMIN),
     )
 
     st.set_page_config(page_title="Neuro Review", layout="wide")

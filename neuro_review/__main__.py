@@ -14,6 +14,7 @@ COMMANDS = {
     "verify-audit": ("audit", "Check the audit chain against everything stored."),
     "user": ("people", "Add people."),
     "workflow": ("people", "Add workflows."),
+    "source": ("sources", "Add applications that hand outputs in."),
     "demo": ("demo", "Try it: a throw-away database with the sample queue, signed in."),
     "worker": ("worker", "Run the background work apart from the app."),
 }

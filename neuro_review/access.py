@@ -9,7 +9,8 @@ from sqlmodel import Session
 
 from db.clock import now
 from db.tables import Role
-from neuro_review.audit import Action, record
+from neuro_review.audit import Action, lock_stream, record
+from neuro_review.content import check_text
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|[^@\s]+@localhost")
@@ -81,6 +82,16 @@ def actor(session: Session, person_id: int) -> Actor:
     return Actor(person.name, person.email, person.id, frozenset((g.role, g.workflow_id) for g in grants))
 
 
+def settled(session: Session, by: Actor) -> Actor:
+    """Let one change of roles happen at a time, and return who makes it with the roles that the one before left.
+
+    Raises:
+        NotAllowedError: the account was disabled meanwhile.
+    """
+    lock_stream(session, "roles")
+    return by if by.person_id is None else actor(session, by.person_id)
+
+
 def anybody(session: Session) -> bool:
     """Tell whether anybody has an account yet."""
     return session.connection().execute(sa.text("SELECT 1 FROM person LIMIT 1")).first() is not None
@@ -92,6 +103,7 @@ def clean_email(email: str) -> str:
     Raises:
         InvalidError: it is not an address.
     """
+    check_text(email, "email")
     address = email.strip().lower()
     if len(address) > 254 or not EMAIL.fullmatch(address):
         raise InvalidError("That is not an e-mail address. Write it like ada@example.com.", "email")
@@ -111,6 +123,7 @@ def add_person(
     name = " ".join(name.split())
     if not name or len(name) > 100:
         raise InvalidError("A name has 1 to 100 characters.", "name")
+    check_text(name, "name")
     address = clean_email(email)
     connection = session.connection()
     if connection.execute(sa.text("SELECT 1 FROM person WHERE email = :email"), {"email": address}).first():
@@ -129,8 +142,14 @@ def add_person(
     return int(person_id)
 
 
-def grant(session: Session, by: str, person_id: int, role: Role, workflow_id: int | None = None) -> None:
-    """Give a person a role, in one workflow or everywhere; nothing happens where it is there already."""
+def grant(session: Session, by: str, person_id: int, role: Role, workflow_id: int | None = None) -> bool:
+    """Give a person a role, in one workflow or everywhere, and tell whether they did not have it already.
+
+    Raises:
+        InvalidError: an admin of a single workflow; there is no such thing.
+    """
+    if role is Role.ADMIN and workflow_id is not None:
+        raise InvalidError("An admin is one everywhere. Leave the workflow out, or make this person its owner.", "role")
     wanted = {"person": person_id, "role": str(role), "workflow": workflow_id}
     connection = session.connection()
     there = connection.execute(
@@ -141,7 +160,7 @@ def grant(session: Session, by: str, person_id: int, role: Role, workflow_id: in
         wanted,
     ).first()
     if there:
-        return
+        return False
     connection.execute(
         sa.text(
             "INSERT INTO role_grant (person_id, role, workflow_id, granted_at, granted_by)"
@@ -151,6 +170,7 @@ def grant(session: Session, by: str, person_id: int, role: Role, workflow_id: in
     )
     facts = {"granted": str(role), "workflow": workflow_id}
     record(session, f"person/{person_id}", by, Action.PERSON_CHANGED, facts)
+    return True
 
 
 def person_by_email(session: Session, email: str) -> int:
@@ -165,68 +185,6 @@ def person_by_email(session: Session, email: str) -> int:
     if row is None:
         raise NotFoundError(f"Nobody here has the address {email}. Add the person first: user add.")
     return int(row.id)
-
-
-def people(session: Session) -> list[tuple[str, str, str, bool]]:
-    """Return everybody: e-mail, name, roles in words, and whether the account is in use; by e-mail."""
-    rows = session.connection().execute(
-        sa.text(
-            "SELECT p.email, p.name, p.disabled_at, g.role, w.name AS workflow FROM person p"
-            " LEFT JOIN role_grant g ON g.person_id = p.id LEFT JOIN workflow w ON w.id = g.workflow_id"
-            " ORDER BY p.email, g.role, w.name"
-        )
-    )
-    found: dict[str, tuple[str, list[str], bool]] = {}
-    for row in rows:
-        _, roles, _ = found.setdefault(row.email, (row.name, [], row.disabled_at is None))
-        if row.role:
-            roles.append(f"{row.role} of {row.workflow}" if row.workflow else row.role)
-    return [(email, name, ", ".join(roles), in_use) for email, (name, roles, in_use) in found.items()]
-
-
-OTHER_ADMINS = sa.text(
-    "SELECT count(*) FROM role_grant g JOIN person p ON p.id = g.person_id"
-    " WHERE g.role = 'admin' AND g.workflow_id IS NULL AND p.disabled_at IS NULL AND p.id <> :id"
-)
-SOLE_OWNER = sa.text(
-    "SELECT w.name FROM workflow w JOIN role_grant g ON g.workflow_id = w.id AND g.role = 'owner' AND g.person_id = :id"
-    " WHERE w.archived_at IS NULL AND NOT EXISTS (SELECT 1 FROM role_grant o JOIN person p ON p.id = o.person_id"
-    " WHERE o.workflow_id = w.id AND o.role = 'owner' AND o.person_id <> :id AND p.disabled_at IS NULL) LIMIT 1"
-)
-
-
-def disable(session: Session, by: Actor, person_id: int) -> None:
-    """Close an account: its sessions end at once, what it holds comes back as its leases end, past verdicts stand.
-
-    Raises:
-        NotAllowedError: not an admin.
-        ConflictError: nobody else is an admin, or a workflow would have no owner.
-    """
-    by.require(Role.ADMIN)
-    connection = session.connection()
-    if not connection.execute(OTHER_ADMINS, {"id": person_id}).scalar_one():
-        raise ConflictError("This is the last admin. Add another one first.")
-    left_alone = connection.execute(SOLE_OWNER, {"id": person_id}).first()
-    if left_alone:
-        raise ConflictError(f"The workflow “{left_alone.name}” would have no owner. Name a successor first.")
-    at = now()
-    connection.execute(sa.text("UPDATE person SET disabled_at = :at WHERE id = :id"), {"at": at, "id": person_id})
-    record(session, f"person/{person_id}", by.audit_name, Action.PERSON_CHANGED, {"disabled": True}, at)
-    end_sessions(session, [person_id])
-
-
-def set_password(session: Session, by: Actor, person_id: int, password_hash: str) -> None:
-    """Give a person another password; every session they have ends.
-
-    Raises:
-        NotAllowedError: not an admin.
-    """
-    by.require(Role.ADMIN)
-    session.connection().execute(
-        sa.text("UPDATE person SET password_hash = :hash WHERE id = :id"), {"hash": password_hash, "id": person_id}
-    )
-    record(session, f"person/{person_id}", by.audit_name, Action.PERSON_CHANGED, {"password": "changed"})
-    end_sessions(session, [person_id])
 
 
 def end_sessions(session: Session, person_ids: Iterable[int]) -> None:

@@ -115,8 +115,6 @@ def set_up(session: Session, name: str, email: str, password_hash: str) -> Actor
         session.connection().execute(LOCK_SET_UP)
     if access.anybody(session):
         raise ConflictError(SET_UP_ALREADY)
-    check_text(name, "name")
-    check_text(email, "email")
     person_id = access.add_person(session, None, name, email, Role.ADMIN, password_hash=password_hash)
     return access.actor(session, person_id)
 

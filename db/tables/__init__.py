@@ -4,7 +4,7 @@ from .base import Id, Table
 from .gate import Outbox, OutboxContent, Recall, Release
 from .items import Draft, Erasure, Item, ItemContent, ItemPass
 from .labels import Decision, Retraction, Review, ReviewContent
-from .people import Person, RoleGrant, SignIn, Source, SourceKey, Team, TeamMember
+from .people import Invitation, Person, RoleGrant, SignIn, Source, SourceKey, Team, TeamMember
 from .trust import Audit, SchemaInfo, Seal
 from .words import (
     VERDICT_STATUS,
@@ -13,6 +13,7 @@ from .words import (
     JobKind,
     JobState,
     Label,
+    LinkFor,
     Origin,
     PassOver,
     Purpose,
@@ -34,6 +35,7 @@ __all__ = [
     "Erasure",
     "Event",
     "Id",
+    "Invitation",
     "Item",
     "ItemContent",
     "ItemPass",
@@ -41,6 +43,7 @@ __all__ = [
     "JobKind",
     "JobState",
     "Label",
+    "LinkFor",
     "Origin",
     "Outbox",
     "OutboxContent",

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlmodel import Field
 
 from .base import Table, check, micros, one_of, serial
-from .words import Role
+from .words import LinkFor, Role
 
 
 class Person(Table, table=True):
@@ -66,6 +66,21 @@ class SignIn(Table, table=True):
     created_at: int = micros()
     seen_at: int = micros()
     ended_at: int | None = micros(null=True)
+
+
+class Invitation(Table, table=True):
+    """A link with which somebody chooses a password: once, and for a while."""
+
+    token_hash: str = Field(primary_key=True)
+    """SHA-256 of the link's code: who reads the table cannot use it."""
+    person_id: int = Field(foreign_key="person.id", sa_type=sa.BigInteger, index=True)
+    purpose: str
+    created_at: int = micros()
+    expires_at: int = micros()
+    used_at: int | None = micros(null=True)
+    created_by: str
+
+    __table_args__ = (one_of("purpose", LinkFor), check("term", "expires_at >= created_at"))
 
 
 class Team(Table, table=True):

@@ -71,6 +71,13 @@ class Role(StrEnum):
     EXPORT = "export"
 
 
+class LinkFor(StrEnum):
+    """Why somebody got a link with which a password is chosen."""
+
+    INVITE = "invite"
+    RESET = "reset"
+
+
 class Label(StrEnum):
     """What an item's reviews say together."""
 

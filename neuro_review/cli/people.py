@@ -5,7 +5,7 @@ import sys
 import click
 
 from db.tables import Role
-from neuro_review import access, workflows
+from neuro_review import access, people, workflows
 from neuro_review.cli.base import open_database, operator, print_json, told
 from neuro_review.errors import InvalidError
 
@@ -60,7 +60,7 @@ def user_password(email: str, password_stdin: bool) -> None:
     hashed = sessions.hash_password(_typed_password(), email)
     database = open_database()
     with database.writing() as session:
-        access.set_password(session, operator(), access.person_by_email(session, email), hashed)
+        people.set_password(session, operator(), access.person_by_email(session, email), hashed)
     click.echo(f"{email} has a new password and is signed out everywhere.")
 
 
@@ -71,8 +71,8 @@ def user_disable(email: str) -> None:
     """Close somebody's account; their verdicts stand."""
     database = open_database()
     with database.writing() as session:
-        access.disable(session, operator(), access.person_by_email(session, email))
-    click.echo(f"{email} can no longer sign in. What they hold comes back to the queue within two minutes.")
+        people.disable(session, operator(), access.person_by_email(session, email))
+    click.echo(f"{email} can no longer sign in. What they held is back in the queue.")
 
 
 @user_command.command("list")
@@ -81,12 +81,12 @@ def user_disable(email: str) -> None:
 def user_list(as_json: bool) -> None:
     """Say who is here, and with which roles."""
     with open_database().reading() as session:
-        people = access.people(session)
+        members = sorted(people.everybody(session, operator()), key=lambda one: one.email)
     if as_json:
-        print_json([{"email": e, "name": n, "roles": r, "in_use": used} for e, n, r, used in people])
+        print_json([{"email": m.email, "name": m.name, "roles": m.roles, "in_use": m.in_use} for m in members])
         return
-    for email, name, roles, in_use in people:
-        click.echo(f"{email}  {name}  {roles or 'no role'}{'' if in_use else '  (closed)'}")
+    for one in members:
+        click.echo(f"{one.email}  {one.name}  {one.roles or 'no role'}{'' if one.in_use else '  (closed)'}")
 
 
 @click.group("workflow")

@@ -84,11 +84,13 @@ def import_file(
 ) -> Tally:
     """Import one file, or standard input for `-`, and return what became of its rows.
 
-    A workflow that does not exist is made, without an owner. A tally that is handed in counts along, so that it says
-    how far it came when something fails; `progress` is told after each batch.
+    A workflow that does not exist is made, without an owner, where this person may. A tally that is handed in counts
+    along, so that it says how far it came when something fails; `progress` is told after each batch.
 
     Raises:
         NotFoundError: there is no such file.
+        NotAllowedError: there is no such workflow, and this person may not add one.
+        ConflictError: the workflow is put away.
         InvalidError: not one row can be read, a column is missing, or the workflow cannot have this name; nothing was
             imported.
         UnavailableError: the file or the rejected rows fail half-way; what the tally counts is stored.
@@ -126,7 +128,7 @@ def _opened(
 def open_doors(database: Database, workflow: str, by: Actor) -> Doors:
     """Return the doors into a workflow, which is made, without an owner, if there is none of this name."""
     with database.writing() as session:
-        flow = workflows.find(session, workflow) or workflows.add(session, by, workflow)
+        flow = workflows.open_for(session, by, workflow)
         source = workflows.source_id(session, workflows.IMPORT_SOURCE)
     return Doors(Door(flow, source, by.audit_name), Door(flow, source, by.audit_name, Origin.HISTORY))
 

@@ -18,6 +18,7 @@ from neuro_review import sessions
 from neuro_review.access import Actor
 from neuro_review.errors import NeuroReviewError, NotSignedInError
 from neuro_review.sessions import Visit
+from neuro_review.ui import once
 from neuro_review.web import opened
 
 REFUSAL = "_refusal"
@@ -64,6 +65,7 @@ def open_page(title: str, needs: Role = Role.REVIEWER) -> Actor:
             end_page(f"This page is for {PEOPLE[needs]}. Ask an admin for the role.")
         if not st.session_state.pop(UNATTENDED, False):
             _note_activity(found)
+    once.put_away(but_of=title)
     notices()
     return found.person
 
@@ -149,7 +151,10 @@ STYLE = """
 [data-testid="stSidebarHeader"]::before { content: "Neuro Review"; font-weight: 700; align-self: center; }
 .stMainBlockContainer { padding: 2.5rem 2rem 0; max-width: 82rem; }
 .stMainBlockContainer h1 { font-size: 1.5rem; padding: 0 0 .5rem; }
+.stMainBlockContainer h2 { font-size: 1.3rem; padding: .2rem 0; }
 .stMainBlockContainer h3 { font-size: 1.15rem; }
+[class*="st-key-row_"] { padding: .3rem .9rem; }
+[class*="st-key-open_"] button p { font-size: 1rem; text-decoration: underline; text-underline-offset: .2em; }
 [data-testid="stText"] { white-space: pre-wrap; overflow-wrap: anywhere; }
 [data-testid="stCaptionContainer"] { opacity: 1; color: var(--quiet); }
 [data-testid="stCaptionContainer"] p { color: inherit; }

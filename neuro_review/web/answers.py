@@ -15,9 +15,9 @@ def refusal(status: int, code: str, message: str, headers: dict[str, str] | None
     return JSONResponse({"error": {"code": code, "message": message}}, status_code=status, headers=headers)
 
 
-def notice(status: int, title: str, sentence: str) -> Response:
+def notice(status: int, title: str, sentence: str, way_on: str = "Try again") -> Response:
     """Return a page that says one thing."""
-    body = f'<p role="alert">{escape(sentence)}</p><p><a href="/">Try again</a></p>'
+    body = f'<p role="alert">{escape(sentence)}</p><p><a href="/">{escape(way_on)}</a></p>'
     return HTMLResponse(forms.page(title, body), status_code=status)
 
 

@@ -3,6 +3,7 @@
 from html import escape
 
 CODE_HINT = "The terminal printed it."
+PASSWORD_HINT = "10 characters or more. A few words make a good one."
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -62,7 +63,7 @@ def set_up(
         + _field("email", "E-mail", email, first, wrong=wrong == "email", kind="email", complete="username")
         + _field(
             "password", "Password", "", first, wrong=wrong == "password", kind="password",
-            complete="new-password", hint="10 characters or more. A few words make a good one.",
+            complete="new-password", hint=PASSWORD_HINT,
         )
         + f'<label class="tick"><input type="checkbox" name="samples" value="yes"{tick}>'
         + "<span>Load the sample queue<small>60 customer-support answers by three fictitious models;"
@@ -70,6 +71,23 @@ def set_up(
         + '<button type="submit">Create the admin and start</button></form>'
     )  # fmt: skip
     return page("Set up", body)
+
+
+def invitation(code: str, name: str, email: str, *, error: str | None = None) -> str:
+    """Return the form with which an invited person chooses a password."""
+    body = (
+        f'<p class="lead">Welcome, {escape(name)}. Choose a password; you sign in with your e-mail address.</p>'
+        + _error(error)
+        + '<form method="post" action="/auth/invitation">'
+        + f'<input type="hidden" name="code" value="{escape(code)}">'
+        + _field("email", "E-mail", email, "", wrong=False, kind="email", complete="username", readonly="readonly")
+        + _field(
+            "password", "Password", "", "password", wrong=bool(error), kind="password", complete="new-password",
+            hint=PASSWORD_HINT,
+        )
+        + '<button type="submit">Sign in</button></form>'
+    )  # fmt: skip
+    return page("Choose a password", body)
 
 
 def sign_out() -> str:

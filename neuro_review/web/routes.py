@@ -1,10 +1,9 @@
-"""What answers without Streamlit: the three forms, the health check, and "nothing here" under /api and /auth."""
+"""What answers without Streamlit: the forms, the health check, and "nothing here" under /api and /auth."""
 
 import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -13,20 +12,22 @@ from starlette.types import Receive, Scope, Send
 
 from db.engine import DatabaseUnusableError
 from neuro_review import sessions
-from neuro_review.errors import ConflictError, InvalidError, NeuroReviewError, NotSignedInError, TooLargeError
+from neuro_review.errors import ConflictError, InvalidError, NeuroReviewError, NotSignedInError
 from neuro_review.settings import settings
-from neuro_review.web import demo, desk, files, forms, set_up
+from neuro_review.web import demo, desk, files, forms, invited, set_up
 from neuro_review.web.answers import notice, refusal, signed_in
 from neuro_review.web.door import Door
 from neuro_review.web.headers import COOKIE, SESSION_HEADER, safe_next
+from neuro_review.web.typed import form_fields
 
 STYLE = (Path(__file__).parent / "style.css").read_text()
 FIRST_PAGE = "/review"
-MOST_BYTES = 16_384  # of a form: a password may have 200 characters, each of up to 12 bytes when encoded
 # Failed sign-ins in 15 minutes: of one address from one place, of one place, of one address from everywhere. The last
 # is wide, so that a stranger can hardly lock somebody out by failing in their name.
 MOST_FROM_ONE_PLACE_FOR_ONE, MOST_FROM_ONE_PLACE, MOST_FOR_ONE = 5, 20, 50
 WRONG = "E-mail or password is wrong. Try again."
+# Whether applications can hand outputs in over HTTP yet; the screens say so where it matters.
+TAKES_ITEMS = False
 
 
 def routes(door: Door) -> list[BaseRoute]:
@@ -45,6 +46,8 @@ def routes(door: Door) -> list[BaseRoute]:
                 Route("/setup", pages.set_up, methods=["POST"]),
                 Route("/sign-in", pages.show_sign_in),
                 Route("/sign-in", pages.sign_in, methods=["POST"]),
+                Route("/invitation", partial(invited.show, door)),
+                Route("/invitation", partial(invited.accept, door), methods=["POST"]),
                 Route("/demo", partial(demo.sign_in_by_link, door)),
                 Route("/sign-out", _show_sign_out),
                 Route("/sign-out", pages.sign_out, methods=["POST"]),
@@ -81,7 +84,7 @@ class Pages:
         if await self.door.is_set_up():
             return notice(409, "Set up already", sessions.SET_UP_ALREADY)
         try:
-            fields = await _fields(request)
+            fields = await form_fields(request)
         except InvalidError as error:
             return notice(413, "Too long", str(error))
         typed = {key: fields.get(key, "") for key in ("code", "name", "email")}
@@ -104,7 +107,7 @@ class Pages:
     async def sign_in(self, request: Request) -> Response:
         """Compare the password and open a session."""
         try:
-            fields = await _fields(request)
+            fields = await form_fields(request)
         except InvalidError as error:
             return notice(413, "Too long", str(error))
         email, password, wanted = fields.get("email", ""), fields.get("password", ""), safe_next(fields.get("next"))
@@ -150,24 +153,6 @@ def _not_stored(error: Exception, form: Callable[..., str]) -> Response:
     if isinstance(error, InvalidError):
         return HTMLResponse(form(error=str(error), wrong=error.field), status_code=422)
     return HTMLResponse(form(error=str(error)), status_code=503)
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    """Return the fields of a form.
-
-    Raises:
-        TooLargeError: nobody types that much.
-    """
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise TooLargeError("The form is too long. Nothing was stored; shorten what you typed.")
-    try:
-        parsed = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
-    except ValueError as error:
-        raise TooLargeError("The form has too many fields. Load the page again.") from error
-    return {name: values[0] for name, values in parsed.items()}
 
 
 def _place(request: Request) -> str:
