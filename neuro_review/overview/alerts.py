@@ -12,7 +12,6 @@ from db.tables import Role
 from neuro_review import audit, phrases
 from neuro_review.access import Actor
 from neuro_review.overview import Owned, Row, overdue
-from neuro_review.workflows import SAMPLE_SOURCE
 
 QUIET = DAY
 # The worker releases within a second and seals every minute; later than this, it does not run.
@@ -31,8 +30,8 @@ class Alert:
 
 
 FACTS = sa.text(
-    "SELECT w.id, w.created_at, w.rubric_version, EXISTS (SELECT 1 FROM source s JOIN item i ON i.workflow_id = w.id"
-    " AND i.source_id = s.id WHERE s.name = :sample) AS is_sample,"
+    "SELECT w.id, w.created_at, w.rubric_version, EXISTS (SELECT 1 FROM audit a WHERE a.stream = 'workflow/' || w.id"
+    " AND a.action = 'sample.loaded') AS is_sample,"
     " EXISTS (SELECT 1 FROM role_grant g JOIN person p ON p.id = g.person_id WHERE p.disabled_at IS NULL"
     "  AND g.role = 'owner' AND (g.workflow_id = w.id OR g.workflow_id IS NULL)) AS has_owner,"
     " EXISTS (SELECT 1 FROM role_grant g JOIN person p ON p.id = g.person_id WHERE p.disabled_at IS NULL"
@@ -64,7 +63,7 @@ UNSEALED = {
 def alerts(session: Session, by: Actor, rows: list[Row], looked_after: dict[int, Owned]) -> list[Alert]:
     """Return what this person should look at in the workflows they own; in the house too where they are an admin."""
     connection = session.connection()
-    facts = {row.id: row for row in connection.execute(FACTS, {"sample": SAMPLE_SOURCE})}
+    facts = {row.id: row for row in connection.execute(FACTS)}
     stranded = {row.workflow_id: row.n for row in connection.execute(STRANDED)}
     found = list(_house(session)) if by.everywhere(Role.ADMIN) else []
     for row in rows:

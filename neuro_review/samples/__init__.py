@@ -23,9 +23,10 @@ RUBRIC = (
     "Amounts, dates and deadlines must be in the context. No promise that the policy does not make. Nothing about "
     "another customer. Help where the context allows it. Warm and short."
 )
+# By the event, not by the items: among a million of them a sample would be looked for in vain.
 IN_USE = sa.text(
-    "SELECT w.id, w.name FROM workflow w WHERE w.archived_at IS NULL AND EXISTS (SELECT 1 FROM source s"
-    " JOIN item i ON i.workflow_id = w.id AND i.source_id = s.id WHERE s.name = 'sample' AND i.origin = 'sample')"
+    "SELECT w.id, w.name FROM workflow w WHERE w.archived_at IS NULL AND EXISTS (SELECT 1 FROM audit a"
+    " WHERE a.stream = 'workflow/' || w.id AND a.action = 'sample.loaded')"
 )
 HELD = sa.text("SELECT id FROM item WHERE workflow_id = :workflow AND origin = 'sample' AND status = 'held'")
 
