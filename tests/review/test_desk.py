@@ -1,245 +1,585 @@
-"""A reviewer's desk: going away, going on after a reload, undoing, drafts, and what is counted meanwhile."""
+"""A reviewer's desk: what a browser asks for is done once, in its order, and never for somebody it is not meant for."""
 
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 import sqlalchemy as sa
+from pydantic import ValidationError
 
-from db.clock import DAY, MINUTE, SECOND
+from db.clock import MINUTE, SECOND, now
 from db.engine import Database
-from neuro_review import desk, workflows
+from db.tables import Role, Status
+from neuro_review import queue, sessions
 from neuro_review.access import Actor
-from neuro_review.desk import Desk
-from neuro_review.errors import ConflictError, LeaseLostError
-from neuro_review.words import Verdict
+from neuro_review.desk import cards
+from neuro_review.desk.work import Ask, Desk, SomebodyElseError
+from neuro_review.errors import NotSignedInError
 from tests.conftest import Clock, Team
 from tests.helpers import make_item
 
+Said = dict[str, Any]
+
+
+class Browser:
+    """What the card does: it asks, and names each thing that it does."""
+
+    def __init__(self, db: Database, by: Actor) -> None:
+        self.db, self.by = db, by
+        with db.writing() as session:
+            token = sessions.sign_in(session, sessions.look_up(session, by.email))
+        self.desk = Desk(db, sessions.session_id(token))
+        self.made = 0
+
+    def ask(self, *ops: Said, **more: Any) -> Said:
+        """Ask as the browser does, through JSON both ways."""
+        ask = Ask.model_validate(orjson.loads(orjson.dumps({"ops": ops, **more})))
+        return orjson.loads(orjson.dumps(self.desk.answer(ask)))
+
+    def sit_down(self, want: int = 10) -> list[Said]:
+        return self.ask(want=want)["cards"]
+
+    def op(self, kind: str, card: Said, **more: Any) -> Said:
+        self.made += 1
+        return {"id": f"{self.by.name}-click-{self.made}", "kind": kind, "item": card["item"], "lease": card["lease"],
+                **more}  # fmt: skip
+
+    def decide(self, card: Said, verdict: str = "approve", **more: Any) -> Said:
+        return self.op("decide", card, verdict=verdict, given=card["given"], looked=1500, **more)
+
+    def does(self, op: Said) -> Said:
+        """Do one thing and return what came of it."""
+        (ack,) = self.ask(op)["acks"]
+        return ack
+
 
 @pytest.fixture
-def sitting(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The steady clock, moved by the test."""
-    moved = Clock()
-    monkeypatch.setattr(desk, "steady", lambda: 1_000 * DAY + moved.ahead)
-    return moved
+def bo(db: Database, team: Team) -> Browser:
+    return Browser(db, team.bo)
 
 
-def act(db: Database, verb: Callable[..., Any], *args: Any) -> Any:
+@pytest.fixture
+def cy(db: Database, team: Team) -> Browser:
+    return Browser(db, team.cy)
+
+
+@pytest.fixture
+def items(db: Database, team: Team) -> Callable[..., list[str]]:
+    def make(count: int = 3, **facts: Any) -> list[str]:
+        with db.writing() as session:
+            first_at = now() - MINUTE
+            return [
+                make_item(session, team.support.id, output=f"Output {n}.", **{"created_at": first_at + n} | facts)
+                for n in range(count)
+            ]
+
+    return make
+
+
+def rows(db: Database, query: str, **bound: Any) -> list[tuple[Any, ...]]:
+    with db.reading() as session:
+        return [tuple(row) for row in session.connection().execute(sa.text(query), bound).all()]
+
+
+def change(db: Database, statement: str, **bound: Any) -> None:
     with db.writing() as session:
-        return verb(session, *args)
+        session.connection().execute(sa.text(statement), bound)
 
 
-def items(db: Database, team: Team, count: int = 3, **facts: Any) -> list[str]:
-    with db.writing() as session:
-        return [make_item(session, team.support.id, output=f"Output {n}.", **facts) for n in range(count)]
+def drafts(db: Database) -> list[tuple[Any, ...]]:
+    return rows(db, "SELECT person_id, text FROM draft ORDER BY person_id")
 
 
-def at_work(db: Database, by: Actor) -> Desk:
-    """Return a desk on which the first item lies."""
-    own = Desk()
-    act(db, desk.take_next, own, by)
-    return own
+RUN_OUT = "UPDATE item SET lease_until = 1 WHERE lease_by IS NOT NULL"
+HELD = "SELECT count(*) FROM item WHERE status = 'held'"
 
 
-def lease(own: Desk) -> Any:
-    assert own.current is not None
-    return own.current
+# ---- cards
 
 
-def decide(db: Database, own: Desk, by: Actor, verdict: Verdict, text: str | None = None) -> Any:
-    return act(db, desk.decide, own, by, lease(own), verdict, text)
-
-
-def rows(db: Database, query: str) -> list[Any]:
-    with db.reading() as session:
-        return [tuple(row) for row in session.connection().execute(sa.text(query)).all()]
-
-
-def leased(db: Database) -> list[str]:
-    return [row[0] for row in rows(db, "SELECT id FROM item WHERE lease_by IS NOT NULL AND status = 'held'")]
-
-
-def held(db: Database, own: Desk, by: Actor) -> int:
-    with db.reading() as session:
-        return desk.waiting(session, own, by).held
-
-
-def draft(db: Database, own: Desk, by: Actor) -> str | None:
-    with db.reading() as session:
-        return desk.card(session, lease(own).item_id, by).draft
-
-
-def test_who_was_away_keeps_nothing_and_gets_nothing_until_they_go_on(db: Database, team: Team, sitting: Clock) -> None:
-    items(db, team)
-    own = at_work(db, team.bo)
-    sitting.forward(5 * MINUTE)
-    assert not own.idle()
-    sitting.forward(1)
-    assert own.idle()
-
-    act(db, desk.hand_back, own.leave(), team.bo)
-
-    assert (own.away, own.current, own.idle(), own.should_renew()) == (True, None, False, False)
-    assert leased(db) == []
-    act(db, desk.take_next, own, team.bo)
-    assert not own.away
-    assert leased(db) == [lease(own).item_id]
-
-
-def test_renewing_is_no_sign_of_a_person_and_typing_is(db: Database, team: Team, sitting: Clock) -> None:
-    items(db, team)
-    own = at_work(db, team.bo)
-    own.correct(True)
-    for _ in range(61):
-        sitting.forward(MINUTE // 2)
-        assert own.should_renew()
-        act(db, desk.renew, own, team.bo)
-        assert not own.should_renew()
-    assert own.idle()
-
-    act(db, desk.keep, own, team.bo, lease(own), "Half a thought")
-
-    assert not own.idle()
-
-
-def test_a_clock_set_back_neither_holds_keys_back_nor_makes_anybody_idle(
-    db: Database, team: Team, sitting: Clock, moved_clock: Clock
+def test_a_card_shows_what_is_judged_and_neither_its_risk_nor_that_it_is_an_audit(
+    bo: Browser, items: Callable[..., list[str]]
 ) -> None:
-    items(db, team)
-    own = at_work(db, team.bo)
-    moved_clock.forward(-DAY)
-    assert own.too_early()
+    (item,) = items(1, model="larch-2", latency_ms=900, cost_micro=1500, panel=True, risk=0.9)
 
-    sitting.forward(SECOND)
+    (card,) = bo.sit_down()
 
-    assert not own.too_early()
-    moved_clock.forward(2 * DAY)
-    assert not own.idle()
-
-
-def test_undoing_a_correction_brings_its_text_back_as_a_draft(db: Database, team: Team) -> None:
-    first, second, _ = items(db, team)
-    own = at_work(db, team.bo)
-    decide(db, own, team.bo, Verdict.CORRECT, "Much better.")
-    assert draft(db, own, team.bo) is None
-
-    assert act(db, desk.undo, own, team.bo) is True
-
-    assert lease(own).item_id == first
-    assert draft(db, own, team.bo) == "Much better."
-    assert [one.item_id for one in own.aside] == [second]
-    decide(db, own, team.bo, Verdict.APPROVE)
-    assert act(db, desk.undo, own, team.bo) is False
+    assert card["item"] == item
+    assert card["turns"] == [{"role": "user", "text": "A prompt."}]
+    assert (card["output"], card["model"], card["latency"], card["cost"]) == ("Output 0.", "larch-2", 900, 0.0015)
+    assert card["why"] == "Next in line"
+    assert (card["draft"], card["sample"], card["workflow"]) == (None, False, "support")
+    assert set(card) == {
+        "item", "lease", "given", "why", "turns", "context", "output", "draft", "sample", "model", "cost", "latency",
+        "created", "due", "workflow", "reasons", "rubric", "rubric_version",
+    }  # fmt: skip
 
 
-def test_when_the_time_to_undo_has_ended_no_other_way_is_advised(db: Database, team: Team, moved_clock: Clock) -> None:
-    items(db, team)
-    own = at_work(db, team.bo)
-    decide(db, own, team.bo, Verdict.APPROVE)
+def test_what_is_no_text_in_a_conversation_is_shown_as_data() -> None:
+    calls = [{"id": "1", "type": "function", "function": {"name": "refund", "arguments": '{"eur": 5}'}}]
+    parts = [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "https://a.example"}}]
+    chat = [{"role": "user", "content": parts}, {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "content": "done", "tool_call_id": "1"},
+            {"role": "user", "content": "Thanks"}]  # fmt: skip
+
+    assert cards.turns(orjson.dumps(chat).decode(), is_chat=True) == [
+        {"role": "user", "text": None, "data": {"content": parts}},
+        {"role": "assistant", "text": None, "data": {"tool_calls": calls}},
+        {"role": "tool", "text": "done", "data": {"tool_call_id": "1"}},
+        {"role": "user", "text": "Thanks", "data": None},
+    ]
+    assert cards.turns(None, is_chat=False) == []
+
+
+def test_samples_and_tests_of_reviewers_are_decided_and_only_samples_say_what_they_are(
+    db: Database, bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1, origin="sample")
+    items(1, origin="gold", priority=1)
+    by_sample = {card["sample"]: card for card in bo.sit_down()}
+
+    assert set(by_sample) == {True, False}
+    assert bo.does(bo.decide(by_sample[True]))["ok"]
+    assert bo.does(bo.decide(by_sample[False]))["ok"]
+    assert rows(db, "SELECT purpose FROM review ORDER BY purpose") == [("gate",), ("gold",)]
+
+
+def test_one_gets_as_many_as_asked_for_and_never_more_than_the_window(
+    bo: Browser, cy: Browser, items: Callable[..., list[str]]
+) -> None:
+    made = items(14)
+
+    assert [card["item"] for card in bo.sit_down(2)] == made[:2]
+    assert [card["item"] for card in bo.sit_down(0)] == []
+    for too_many in (-1, queue.WINDOW + 1):
+        with pytest.raises(ValidationError):
+            bo.sit_down(too_many)
+    assert [card["item"] for card in cy.sit_down()] == made[2:12]
+
+
+# ---- verdicts
+
+
+@pytest.mark.parametrize(
+    ("verdict", "more", "stored"),
+    [
+        ("approve", {}, ("approve", None, [])),
+        ("correct", {"text": "Better."}, ("correct", "Better.", [])),
+        ("reject", {"reasons": ["Wrong fact or number"]}, ("reject", None, ["Wrong fact or number"])),
+        ("approve", {"reasons": ["Wrong fact or number"]}, ("approve", None, [])),
+        ("correct", {"text": "Output 0."}, ("approve", None, [])),
+    ],
+)
+def test_a_verdict_sent_twice_is_stored_once_and_answered_alike(
+    db: Database, bo: Browser, items: Callable[..., list[str]],
+    verdict: str, more: Said, stored: tuple[str, str | None, list[str]],
+) -> None:  # fmt: skip
+    items(1)
+    (card,) = bo.sit_down()
+    op = bo.decide(card, verdict, **more)
+
+    first, second = bo.does(op), bo.does(op)
+
+    assert first["ok"]
+    assert 0 < second["undo"] <= first["undo"] <= 5000
+    assert {**first, "undo": 0} == {**second, "undo": 0}
+    assert first["verdict"] == stored[0]
+    found = rows(
+        db, "SELECT v.verdict, t.text, v.reasons FROM review v LEFT JOIN review_content t ON t.review_id = v.id"
+    )
+    assert [(row[0], row[1], orjson.loads(row[2])) for row in found] == [stored]
+
+
+def test_of_a_message_everything_is_done_in_its_order(
+    db: Database, bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(3)
+    first, second, third = bo.sit_down()
+
+    said = bo.ask(
+        bo.op("draft", first, text="Half"), bo.decide(first, "correct", text="Whole"), bo.decide(second, "reject"),
+        bo.op("skip", third), bo.op("undo", first),
+    )  # fmt: skip
+
+    assert [ack["ok"] for ack in said["acks"]] == [True, True, False, True, True]
+    assert said["acks"][2]["says"] == "A rejection needs a reason. Choose at least one."
+    assert said["acks"][4]["card"]["draft"] == "Whole"
+    assert drafts(db) == [(bo.by.person_id, "Whole")]
+    assert rows(db, "SELECT verdict FROM review") == [("correct",)]
+
+
+def test_a_message_sent_again_as_a_whole_leaves_no_draft_of_what_was_decided(
+    db: Database, bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+    ops = [bo.op("draft", card, text="Half"), bo.decide(card, "correct", text="Whole")]
+
+    for _ in range(2):
+        assert [ack["ok"] for ack in bo.ask(*ops)["acks"]] == [True, True]
+
+    assert drafts(db) == []
+
+
+def test_under_a_lease_that_is_not_ones_own_nothing_is_decided_and_the_text_is_kept(
+    db: Database, bo: Browser, cy: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+
+    wrong_number = bo.does(bo.decide({**card, "lease": card["lease"] + 1}, "correct", text="Bo's"))
+    wrong_person = cy.does(cy.decide(card, "correct", text="Cy's"))
+    change(db, RUN_OUT)
+    too_late = bo.does(bo.decide(card, "approve"))
+
+    for ack in (wrong_number, wrong_person, too_late):
+        assert (ack["ok"], ack["code"]) == (False, "lease_lost")
+    assert (wrong_number["kept"], wrong_person["kept"], too_late["kept"]) == (True, True, False)
+    assert "ran out" in too_late["says"]
+    assert rows(db, "SELECT count(*) FROM review") == [(0,)]
+    assert {text for _, text in drafts(db)} == {"Bo's", "Cy's"}
+    (again,) = bo.sit_down()
+    assert (again["item"], again["draft"], again["lease"]) == (card["item"], "Bo's", card["lease"] + 1)
+
+
+def test_who_is_overtaken_is_told_what_became_of_the_item(
+    db: Database, bo: Browser, cy: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    (mine,) = bo.sit_down()
+    change(db, RUN_OUT)
+    (theirs,) = cy.sit_down()
+    assert cy.does(cy.decide(theirs))["ok"]
+
+    ack = bo.does(bo.decide(mine, "correct", text="Typed for long."))
+
+    assert (ack["code"], ack["kept"]) == ("lease_lost", True)
+    assert ack["says"].startswith("This item was approved meanwhile. What you typed is kept")
+    assert rows(db, "SELECT verdict FROM review") == [("approve",)]
+    assert drafts(db) == [(bo.by.person_id, "Typed for long.")]
+
+
+def test_a_click_of_another_person_or_for_another_item_is_not_taken_for_done(
+    db: Database, bo: Browser, cy: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(2)
+    mine, theirs = bo.sit_down(1) + cy.sit_down(1)
+    click = bo.decide(mine)
+    assert bo.does(click)["ok"]
+
+    stolen = cy.does(cy.decide(theirs) | {"id": click["id"]})
+
+    assert (stolen["ok"], stolen["code"]) == (False, "invalid")
+    assert rows(db, "SELECT item_id FROM review")[0][0].replace("-", "") == mine["item"]
+
+
+def test_a_role_that_goes_between_two_verdicts_ends_the_second(
+    db: Database, bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(2)
+    first, second = bo.sit_down()
+
+    assert bo.does(bo.decide(first))["ok"]
+    change(db, "DELETE FROM role_grant WHERE person_id = :me", me=bo.by.person_id)
+    said = bo.ask(bo.decide(second, "correct", text="Typed."), want=5, renew=[[second["item"], second["lease"]]])
+
+    (ack,) = said["acks"]
+    assert (ack["ok"], ack["code"], ack["kept"]) == (False, "not_allowed", False)
+    assert (said["cards"], said["kept"]) == ([], [])
+    assert rows(db, "SELECT count(*) FROM review") == [(1,)]
+    assert bo.ask(resume=[[second["item"], second["lease"]]])["cards"] == []
+    for kind in ("draft", "skip", "escalate", "undo"):
+        done = bo.does(bo.op(kind, second, **({"text": "x"} if kind == "draft" else {})))
+        assert kind == "skip" or not done["ok"]
+
+
+# ---- how long it took
+
+
+SLACK = 500  # milliseconds between two readings of the clock
+
+
+def handling(db: Database) -> int:
+    return rows(db, "SELECT handling_ms FROM review ORDER BY created_at DESC")[0][0]
+
+
+def test_how_long_an_item_was_looked_at_is_bounded_by_the_sealed_stamp_of_its_lease(
+    db: Database, bo: Browser, items: Callable[..., list[str]], moved_clock: Clock
+) -> None:
+    items(6)
+    shown = bo.sit_down()
+    moved_clock.forward(20 * SECOND)
+
+    def looked(card: Said, claimed_ms: int, given: str | None) -> int:
+        assert bo.does(bo.decide(card) | {"looked": claimed_ms, "given": given})["ok"]
+        return handling(db)
+
+    assert 0 <= looked(shown[0], 1500, shown[0]["given"]) - 1500 <= SLACK
+    assert 20_000 <= looked(shown[1], 10**9, shown[1]["given"]) < 60_000
+    stamp, seal = shown[2]["given"].split(".")
+    assert looked(shown[2], 10**9, f"{int(stamp) - 60 * SECOND}.{seal}") <= SLACK, "forged"
+    assert looked(shown[3], 10**9, shown[4]["given"]) <= SLACK, "of another item"
+    assert looked(shown[4], 10**9, None) <= SLACK
+    assert looked(shown[5], 10**9, "²³.x") <= SLACK
+
+
+def test_nobody_looks_for_longer_than_five_minutes(
+    db: Database, bo: Browser, items: Callable[..., list[str]], moved_clock: Clock
+) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+    for _ in range(10):
+        moved_clock.forward(MINUTE)
+        assert bo.ask(renew=[[card["item"], card["lease"]]])["kept"] == [card["item"]]
+
+    assert bo.does(bo.decide(card) | {"looked": 10 * 60_000})["ok"]
+
+    assert 0 <= handling(db) - 5 * 60_000 <= SLACK
+
+
+# ---- undo, skip, escalate, drafts, giving back
+
+
+def test_undoing_twice_gives_the_item_back_once_with_the_correction_as_a_draft(
+    db: Database, bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+    bo.does(bo.decide(card, "correct", text="Much better."))
+    op = bo.op("undo", card)
+
+    first, second = bo.does(op), bo.does(op)
+
+    assert first["card"]["item"] == second["card"]["item"] == card["item"]
+    assert first["card"]["lease"] == second["card"]["lease"] == card["lease"] + 1
+    assert first["card"]["draft"] == second["card"]["draft"] == "Much better."
+    assert rows(db, "SELECT count(*) FROM retraction") == [(1,)]
+    assert bo.does(bo.decide(first["card"]))["ok"]
+
+
+def test_what_has_left_and_what_others_decided_is_not_undone(
+    db: Database, bo: Browser, cy: Browser, items: Callable[..., list[str]], moved_clock: Clock
+) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+    bo.does(bo.decide(card))
+
+    foreign = cy.does(cy.op("undo", card))
     moved_clock.forward(MINUTE)
-    assert own.undo_left() == 0
+    late = bo.does(bo.op("undo", card))
 
-    with pytest.raises(ConflictError, match="time to undo has ended; the verdict stands"):
-        act(db, desk.undo, own, team.bo)
-
-
-@pytest.mark.parametrize(("verdict", "text"), [(Verdict.APPROVE, None), (Verdict.CORRECT, "Output 0.")])
-def test_an_approval_stores_no_reasons(db: Database, team: Team, verdict: Verdict, text: str | None) -> None:
-    items(db, team)
-    own = at_work(db, team.bo)
-    with db.reading() as session:
-        reason = workflows.reasons(session, team.support.id)[0]
-    own.toggle(reason)
-
-    assert decide(db, own, team.bo, verdict, text).verdict is Verdict.APPROVE
-
-    assert rows(db, "SELECT verdict, reasons FROM review") == [("approve", "[]")]
+    assert (foreign["ok"], foreign["code"]) == (False, "not_allowed")
+    assert (late["ok"], late["code"]) == (False, "conflict")
+    assert "time to undo has ended" in late["says"]
+    assert rows(db, HELD) == [(0,)]
 
 
-def test_putting_a_correction_off_keeps_what_was_typed_and_only_that(db: Database, team: Team) -> None:
-    items(db, team)
-    own = at_work(db, team.bo)
-    for text in (None, "Output 0."):
-        own.correct(True)
-        assert act(db, desk.put_off, own, team.bo, lease(own), text) is False
-        assert (own.correcting, draft(db, own, team.bo)) == (False, None)
+@pytest.mark.parametrize("kind", ["skip", "escalate", "give_back", "draft"])
+def test_what_is_no_verdict_can_be_sent_twice_too(
+    db: Database, bo: Browser, items: Callable[..., list[str]], kind: str
+) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+    op = bo.op(kind, card, **({"text": "Half"} if kind == "draft" else {}))
 
-    own.correct(True)
-    assert act(db, desk.put_off, own, team.bo, lease(own), "Half a thought") is True
+    assert bo.does(op)["ok"]
+    after = rows(db, "SELECT lease_by, escalated_at, status FROM item")
+    assert bo.does(op)["ok"]
 
-    assert (own.correcting, draft(db, own, team.bo)) == (False, "Half a thought")
-
-
-def test_what_is_held_follows_each_verdict_without_being_counted_anew(db: Database, team: Team, sitting: Clock) -> None:
-    items(db, team)
-    own = at_work(db, team.bo)
-    assert held(db, own, team.bo) == 3
-    items(db, team, 1)
-
-    decide(db, own, team.bo, Verdict.APPROVE)
-    assert held(db, own, team.bo) == 2
-    act(db, desk.undo, own, team.bo)
-    assert held(db, own, team.bo) == 3
-    sitting.forward(11 * SECOND)
-    assert held(db, own, team.bo) == 4
+    assert rows(db, "SELECT lease_by, escalated_at, status FROM item") == after
+    assert rows(db, "SELECT count(*) FROM item_pass") == [(1 if kind == "skip" else 0,)]
+    assert (after[0][1] is not None) is (kind == "escalate")
+    assert [text for _, text in drafts(db)] == (["Half"] if kind == "draft" else [])
+    assert len(bo.sit_down()) == (1 if kind == "give_back" else 0)
 
 
-def test_beside_an_empty_desk_stands_what_others_have(db: Database, team: Team) -> None:
-    items(db, team, 2)
-    own, other = at_work(db, team.bo), at_work(db, team.cy)
-    assert held(db, own, team.bo) == 2
+def test_a_skip_sent_again_after_somebody_else_has_decided_says_nothing(
+    bo: Browser, cy: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+    op = bo.op("skip", card)
+    bo.does(op)
+    (theirs,) = cy.sit_down()
+    cy.does(cy.decide(theirs))
 
-    decide(db, other, team.cy, Verdict.APPROVE)
-    decide(db, own, team.bo, Verdict.APPROVE)
-
-    assert own.current is None
-    assert held(db, own, team.bo) == 0
-
-
-def test_a_workflow_that_went_away_is_no_longer_chosen(db: Database, team: Team) -> None:
-    items(db, team)
-    own = at_work(db, team.bo)
-    first = lease(own)
-
-    act(db, desk.choose, own, team.bo, team.support.id)
-    assert own.workflow_id == team.support.id
-    assert (lease(own).item_id, lease(own).lease_n) == (first.item_id, first.lease_n + 1)
-    for gone in (team.other.id, 10**30):
-        act(db, desk.choose, own, team.bo, gone)
-        assert own.workflow_id is None
-        assert lease(own).item_id == first.item_id
-
-    own.workflow_id = team.other.id
-    assert held(db, own, team.bo) == 3
-    assert own.workflow_id is None
+    assert bo.does(op)["ok"]
 
 
-def test_a_reload_finds_its_desk_again_and_another_tab_gets_its_own(db: Database, team: Team) -> None:
-    items(db, team)
-    open_tabs = {"one", "two"}
-    one = desk.sit_down("one", "bo's", open_tabs.__contains__)
-    act(db, desk.take_next, one, team.bo)
-    mine = lease(one)
+def test_nobody_gives_back_skips_or_takes_up_what_lies_on_anothers_desk(
+    db: Database, bo: Browser, cy: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+    mine = [[card["item"], card["lease"]]]
 
-    two = desk.sit_down("two", "bo's", open_tabs.__contains__)
-    assert two.current is None
-    open_tabs.remove("one")
-    assert desk.sit_down("three", "cy's", open_tabs.__contains__).current is None
-    reloaded = desk.sit_down("four", "bo's", open_tabs.__contains__)
+    cy.ask(cy.op("give_back", card), cy.op("skip", card))
+    said = cy.ask(renew=mine, resume=mine, want=10)
 
-    assert reloaded.current == mine
-    assert one.current is None, "its tab may come back: then it must not decide for the other"
-    with pytest.raises(LeaseLostError):
-        act(db, desk.decide, one, team.bo, mine, Verdict.APPROVE)
-    with db.reading() as session:
-        assert desk.holds(session, reloaded, team.bo)
+    assert (said["kept"], said["cards"]) == ([], [])
+    assert rows(db, "SELECT lease_by FROM item") == [(bo.by.person_id,)]
+    assert bo.ask(renew=mine)["kept"] == [card["item"]]
 
 
-def test_a_desk_goes_with_its_tab() -> None:
-    sat = desk.sit_down("a tab", "somebody's", lambda _: True)
-    assert desk.DESKS["a tab"] is sat
+def test_after_a_reload_ones_own_item_comes_first_and_only_while_it_is_ones_own(
+    db: Database, bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(3)
+    first = bo.sit_down(2)[0]
+    resume = [[first["item"], first["lease"]]]
 
-    del sat
+    again = bo.ask(resume=resume, want=3)["cards"]
 
-    assert "a tab" not in desk.DESKS
+    assert (again[0]["item"], again[0]["lease"], again[0]["why"]) == (first["item"], first["lease"], "In your hands")
+    assert len(again) == 2, "the second still lies on this desk, as that of another tab"
+    change(db, RUN_OUT)
+    assert bo.ask(resume=resume)["cards"] == []
+
+
+def test_a_lease_is_kept_as_long_as_its_browser_asks_for_it(
+    db: Database, bo: Browser, items: Callable[..., list[str]], moved_clock: Clock
+) -> None:
+    items(2)
+    first, second = bo.sit_down()
+
+    moved_clock.forward(100 * SECOND)
+    bo.ask(renew=[[first["item"], first["lease"]]])
+    moved_clock.forward(100 * SECOND)
+    kept = bo.ask(renew=[[card["item"], card["lease"]] for card in (first, second)])["kept"]
+
+    assert kept == [first["item"]]
+
+
+# ---- whose desk
+
+
+def test_of_the_workflows_of_others_nothing_is_shown_and_a_choice_of_one_falls_back_to_ones_own(
+    db: Database, team: Team, bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    with db.writing() as session:
+        make_item(session, team.other.id, output="Not for Bo.")
+
+    for chosen, falls_back in ((team.support.id, team.support.id), (team.other.id, None), (10**18, None), (None, None)):
+        said = bo.ask(want=10, workflow=chosen, count=True)
+        assert said["workflow"] == falls_back
+        assert said["workflows"] == [[team.support.id, "support"]]
+        assert said["counts"]["held"] == 1
+        assert [card["output"] for card in said["cards"]] == ["Output 0."]
+        bo.ask(bo.op("give_back", said["cards"][0]))
+
+
+def test_who_may_only_export_gets_no_card(db: Database, team: Team, items: Callable[..., list[str]],
+                                          add_person: Callable[..., Actor]) -> None:  # fmt: skip
+    items(1)
+    ed = Browser(db, add_person("Ed", Role.EXPORT))
+
+    said = ed.ask(want=10, count=True)
+
+    assert (said["cards"], said["workflows"], said["counts"]["held"]) == ([], [], 0)
+
+
+def test_what_one_person_did_is_never_done_in_anothers_name(
+    db: Database, bo: Browser, cy: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    said = bo.ask(want=1)
+    assert said["person"] == bo.by.person_id
+    typed = bo.op("draft", said["cards"][0], text="Bo's words.")
+
+    with pytest.raises(SomebodyElseError):
+        cy.ask(typed, person=bo.by.person_id)
+
+    assert drafts(db) == []
+    assert bo.ask(typed, person=bo.by.person_id)["acks"][0]["ok"]
+
+
+def test_when_the_session_has_ended_nothing_is_done(db: Database, bo: Browser, items: Callable[..., list[str]]) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+    with db.writing() as session:
+        sessions.sign_out(session, bo.desk.session_id)
+
+    with pytest.raises(NotSignedInError):
+        bo.ask(bo.decide(card, "correct", text="Typed."))
+
+    assert rows(db, "SELECT count(*) FROM review") == [(0,)]
+    with pytest.raises(NotSignedInError):
+        Desk(db, "").answer(Ask(want=1))
+
+
+def test_only_somebody_who_was_there_keeps_their_session_young(db: Database, bo: Browser, moved_clock: Clock) -> None:
+    seen = rows(db, "SELECT seen_at FROM sign_in")
+    moved_clock.forward(10 * MINUTE)
+
+    bo.ask(count=True)
+    assert rows(db, "SELECT seen_at FROM sign_in") == seen
+    bo.ask(count=True, here=True)
+    assert rows(db, "SELECT seen_at FROM sign_in")[0][0] >= seen[0][0] + 10 * MINUTE
+
+
+# ---- what was done
+
+
+def test_the_last_verdicts_are_told_with_what_is_left_to_undo_them(
+    db: Database, bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(3)
+    first, second, third = bo.sit_down()
+    bo.ask(bo.decide(first), bo.decide(second, "correct", text="Better."), bo.decide(third), bo.op("undo", third))
+
+    said = bo.ask(count=True)
+
+    assert [(one["item"], one["verdict"]) for one in said["recent"]] == [
+        (second["item"], "correct"), (first["item"], "approve"),
+    ]  # fmt: skip
+    assert all(0 < one["undo"] <= 5000 and one["begins"] == "A prompt." for one in said["recent"])
+    assert (said["today"], said["counts"]["held"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ops": [{"id": "x" * 8, "kind": "delete", "item": "0" * 32}]},
+        {"ops": [{"id": "short", "kind": "skip", "item": "0" * 32}]},
+        {"ops": [{"id": "x" * 8, "kind": "skip", "item": "0" * 32 + "\n"}]},
+        {"ops": [{"id": "x" * 8, "kind": "skip", "item": "0" * 32, "lease": 1 << 40}]},
+        {"ops": [{"id": "x" * 8, "kind": "skip", "item": "0" * 32, "by": 1}]},
+        {"ops": [{"id": f"{n:08}", "kind": "skip", "item": "0" * 32} for n in range(51)]},
+        {"renew": [["0" * 32, 1 << 63]]},
+        {"resume": [["0" * 31, 1]]},
+        {"renew": [["0" * 32, 1]] * 21},
+        {"nothing": "known"},
+    ],
+)
+def test_what_no_card_asks_for_is_refused_as_a_whole(wrong: Said) -> None:
+    with pytest.raises(ValidationError):
+        Ask.model_validate(wrong)
+
+
+def test_an_item_that_is_not_there_is_told_of_and_nothing_else_suffers(
+    bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+
+    said = bo.ask(bo.decide({**card, "item": "0" * 32}), bo.op("decide", card), bo.decide(card))
+
+    assert [(ack["ok"], ack.get("code")) for ack in said["acks"]] == [
+        (False, "not_found"), (False, "invalid"), (True, None),
+    ]  # fmt: skip
+
+
+def test_with_no_grace_a_verdict_leaves_at_once_and_says_that_it_cannot_be_undone(
+    db: Database, team: Team, bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    change(db, "UPDATE workflow SET grace_ms = 0")
+    (card,) = bo.sit_down()
+
+    ack = bo.does(bo.decide(card))
+
+    assert (ack["ok"], ack["undo"]) == (True, 0)
+    assert rows(db, "SELECT status FROM item") == [(Status.APPROVED,)]
+    assert not bo.does(bo.op("undo", card))["ok"]

@@ -16,8 +16,10 @@ HOSTILE = (
     "<img src=https://evil.example/c.png onerror=alert(1)>", "<form action=https://evil.example/d><input></form>",
     "<style>@import 'https://evil.example/e.css'</style>", "<script>alert(1)</script>", "<svg onload=alert(1)>",
     "<https://evil.example/g>", "[a]: https://evil.example/h\n\n[a] ![a]", "![x](data:image/svg+xml;base64,PHN2Zz4=)",
-    "$$\\frac{1}{2}$$ :red[alarm] :material/home:", "| a | b |\n|---|---|\n| <b>1</b> | ![i](x) |", "&lt;b&gt; &#x3c;b>",
-    "# Heading\n\n> * 1. *a **b** ~~c~~*\n\n```js\nalert(1)\n```\n\n    <b>\n\n---", "a  \nb\\\nc", "\x00\u202e\u200b",
+    "$$\\frac{1}{2}$$ :red[alarm] :material/home:", "| a | b |\n|---|---|\n| <b>1</b> | ![i](x) |",
+    "&lt;b&gt; &#x3c;b>",
+    "# Heading\n\n> * 1. *a **b** ~~c~~*\n\n```js\nalert(1)\n```\n\n    <b>\n\n---", "a  \nb\\\nc",
+    "\x00\u202e\u200b",
     "[![img](https://evil.example/i.png)](https://evil.example/j)", "[]()", "![]()", "", " ", "\n",
 )  # fmt: skip
 MARKUP = st.lists(st.sampled_from([*HOSTILE, *"*_~`[]()!<>|#-+=\\ \n\t1.&;:aé\u202e"]), max_size=60).map("".join)
