@@ -39,31 +39,38 @@ else:
     from neuro_review.words import Role
 
     # Each page, its name in the menu, and the role without which it is not in the menu; the page asks again itself.
-    PAGES = (
-        ("review", "Review", Role.REVIEWER),
-        ("history", "History", Role.REVIEWER),
-        ("home", "Home", Role.REVIEWER),
-        ("exports", "Exports", Role.EXPORT),
-        ("workflows", "Workflows", Role.OWNER),
-        ("sources", "Sources", Role.OWNER),
-        ("people", "People", Role.ADMIN),
-    )
+    PAGES = {
+        "": (
+            ("review", "Review", Role.REVIEWER),
+            ("home", "Home", Role.REVIEWER),
+            ("history", "History", Role.REVIEWER),
+        ),
+        "Labels": (("exports", "Exports", Role.EXPORT),),
+        "Governance": (
+            ("workflows", "Workflows", Role.OWNER),
+            ("sources", "Sources", Role.OWNER),
+            ("people", "People", Role.ADMIN),
+        ),
+    }
 
-    st.set_page_config(page_title="Neuro Review", layout="wide")
+    st.set_page_config(page_title="Neuro Review", layout="wide", initial_sidebar_state=224)
     visitor = ui.visitor() or ui.end_session()
-    menu = [st.Page(f"pages/{name}.py", title=title) for name, title, role in PAGES if visitor.may(role)]
+    menu = {
+        section: mine
+        for section, pages in PAGES.items()
+        if (mine := [st.Page(f"pages/{name}.py", title=title) for name, title, role in pages if visitor.may(role)])
+    }
     if not menu:
         ui.sign_out_form(visitor.name)
         ui.end_page("You have no role that opens a page. Ask an admin.")
 
     def first_page() -> None:
         """Go to the page that people come for."""
-        st.switch_page(menu[0])
+        st.switch_page(next(iter(menu.values()))[0])
 
     # Streamlit serves its default page at / only, and would not know /review; so the default is one that goes there.
     start = st.Page(first_page, title="Neuro Review", default=True, visibility="hidden")
-    page = st.navigation([start, *menu])
+    page = st.navigation([start, *(one for pages in menu.values() for one in pages)], position="hidden")
     ui.style()
-    with st.sidebar:
-        ui.sign_out_form(visitor.name)
+    ui.menu(menu, visitor.name)
     page.run()

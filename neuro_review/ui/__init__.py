@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from copy import deepcopy
 from textwrap import dedent
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 from urllib.parse import quote, urlsplit
 
 import sqlalchemy as sa
@@ -56,7 +56,7 @@ def open_page(title: str, needs: Role = Role.REVIEWER) -> Actor:
 
     Every page gates itself, because Streamlit can run a page's file without app.py.
     """
-    st.set_page_config(page_title=f"{title} · Neuro Review", layout="wide")
+    st.set_page_config(page_title=f"{title} · Neuro Review", layout="wide", initial_sidebar_state=224)
     with _told():
         found = _visit()
         if found is None:
@@ -152,14 +152,17 @@ STYLE = """
 .stMainBlockContainer { padding: 2.5rem 2rem 0; max-width: 82rem; }
 .stMainBlockContainer h1 { font-size: 1.5rem; padding: 0 0 .5rem; }
 .stMainBlockContainer h2 { font-size: 1.3rem; padding: .2rem 0; }
-.stMainBlockContainer h3 { font-size: 1.15rem; }
+.stMainBlockContainer h2 { font-size: 1.15rem; padding: .6rem 0 .2rem; }
+.stMainBlockContainer h3 { font-size: 1.05rem; }
 [class*="st-key-row_"] { padding: .3rem .9rem; }
 [class*="st-key-open_"] button p { font-size: 1rem; text-decoration: underline; text-underline-offset: .2em; }
 [data-testid="stText"] { white-space: pre-wrap; overflow-wrap: anywhere; }
 [data-testid="stCaptionContainer"] { opacity: 1; color: var(--quiet); }
 [data-testid="stCaptionContainer"] p { color: inherit; }
-button[kind="primary"], button[kind="primary"] * { color: light-dark(#fff, #06211e); }
+button[kind^="primary"], button[kind^="primary"] * { color: light-dark(#fff, #06211e); }
 
+.st-key-menu { gap: .4rem; }
+.st-key-menu [data-testid="stCaptionContainer"] { padding-top: .9rem; }
 [class*="st-key-workflow_"] a, .st-key-go a { border: 1px solid #8886; padding: .35rem .8rem; }
 .st-key-go a { background: light-dark(#0f766e, #2dd4bf); }
 .st-key-go a p { color: light-dark(#fff, #06211e); }
@@ -187,6 +190,21 @@ def end_page(sentence: str) -> NoReturn:
     """Say why there is nothing to see, and end the page."""
     st.error(md_escape(sentence))
     st.stop()
+
+
+def menu(pages: dict[str, list[Any]], name: str) -> None:
+    """Draw the way to each page, section by section, and the way out.
+
+    Streamlit's own menu with sections puts list items outside of any list, which a screen reader stumbles over.
+    """
+    with st.sidebar, st.container(key="menu"):
+        for section, listed in pages.items():
+            if section:
+                st.caption(section)
+            for page in listed:
+                st.page_link(page, width="stretch")
+        st.divider()
+        sign_out_form(name)
 
 
 def sign_out_form(name: str) -> None:
