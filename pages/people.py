@@ -87,6 +87,7 @@ def everybody() -> None:
         st.form_submit_button("Make the invitation", type="primary", on_click=_invite)
     with ui.read() as session:
         members = people.everybody(session, person)
+    st.header("Everybody")
     for one in members:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"row_{one.id}"):
             st.button(ui.md_escape(one.name), key=f"open_{one.id}", type="tertiary", on_click=_open, args=(one.id,))
@@ -158,7 +159,7 @@ def account(one: Member) -> None:
 st.title(TITLE)
 new_link()
 named = st.query_params.get("person", "")
-if named.isdecimal():
+if named.isdecimal() and len(named) < 16:
     one_of_them(int(named))
 else:
     everybody()
