@@ -59,7 +59,8 @@ def saved_views() -> None:
 asked_for = st.query_params.get("id")
 if asked_for is not None:
     st.title("History")
-    st.page_link("pages/history.py", label="All outputs", icon=":material/arrow_back:")
+    # A link to this very page would leave the id in the address.
+    st.button("All outputs", key="all", icon=":material/arrow_back:", on_click=st.query_params.clear)
     told = _story(asked_for)
     if told is not None:
         screen.draw(told)
@@ -83,4 +84,7 @@ elif chosen:
     if told is not None:
         screen.draw(told)
 elif finder.has_rows(mine):
-    st.caption("Tick a row to read its story; tick several that are held to work on them together.")
+    st.caption(
+        "Tick a row to read its story; tick several that are held to work on them together."
+        " By keyboard: arrow keys, then Shift and Space."
+    )

@@ -91,7 +91,9 @@ ITEM = sa.text(
     " LEFT JOIN outbox o ON o.item_id = i.id AND o.event = 'recalled' WHERE i.id = :id"
 )
 FACTS = ("created_at", "end_user", "prompt_version", "trace_url", "cost_micro", "latency_ms", "prompt_tokens",
-         "completion_tokens", "priority", "due_at", "parameters", "metadata")  # fmt: skip
+         "completion_tokens", "priority", "due_at", "parameters")  # fmt: skip
+# An application may have put a score of its own in there.
+SWAYING = ("metadata",)
 # What is a test of reviewers, or comes from a candidate, is not told apart.
 SPOKEN_OF = (Origin.HISTORY, Origin.SAMPLE)
 HIDDEN = "There is no item by that id among those you may see. Check that the link was copied whole."
@@ -109,7 +111,8 @@ def tell(session: Session, item_id: str, by: Actor) -> Story:
         raise NotFoundError(HIDDEN)
     said = _said(session, row.id)
     status = Status(row.status)
-    facts = {name: value for name in FACTS if (value := getattr(row, name)) is not None}
+    names = FACTS if status is Status.HELD else FACTS + SWAYING
+    facts = {name: value for name in names if (value := getattr(row, name)) is not None}
     if row.origin in SPOKEN_OF:
         facts["origin"] = row.origin
     routing = Routing(row.risk, bool(row.panel), row.inclusion)

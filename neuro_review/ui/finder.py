@@ -18,8 +18,10 @@ ALL = 0
 FIELDS = ("text", "name", "workflow", "statuses", "verdict", "reviewer", "model", "reason", "first_day", "last_day")
 MORE = FIELDS[3:]
 HEIGHT = 430  # pixels: the list scrolls, so that the story below it is near
+# What an item is recognised by stands first, so that it is in sight on a narrow screen too.
 COLUMNS = {
-    "When": 150, "Workflow": 110, "Model": 120, "Status": 110, "Reviewer": 140, "Reasons": 150, "Beginning": None,
+    "When": 125, "Status": 85, "Beginning of the output": 330, "Model": 95, "Workflow": 95, "Reviewer": 130,
+    "Reasons": 140,
 }  # fmt: skip
 
 
@@ -164,8 +166,11 @@ def found(mine: Finder) -> list[Row]:
     if not rows:
         _nothing(mine, leaf)
         return []
+    shown = [_shown(row) for row in rows]
+    # A column in which no row says anything takes the place of those that do.
+    order = [name for name in COLUMNS if any(line[name] for line in shown)]
     event: Any = st.dataframe(
-        [_shown(row) for row in rows], hide_index=True, height=min(HEIGHT, 35 * len(rows) + 40), on_select="rerun",
+        shown, hide_index=True, height=min(HEIGHT, 35 * len(rows) + 40), on_select="rerun", column_order=order,
         selection_mode="multi-row", key=f"found_{mine.number}",
         column_config={name: st.column_config.TextColumn(width=width) for name, width in COLUMNS.items()},
     )  # fmt: skip
@@ -176,8 +181,8 @@ def found(mine: Finder) -> list[Row]:
 def _shown(row: Row) -> dict[str, str]:
     status = f"{row.status.capitalize()}, recalled" if row.recalled else row.status.capitalize()
     beginning = "(erased)" if row.beginning is None else " ".join(row.beginning.split())
-    texts = (clock_time(row.created_at), row.workflow, row.model, status, ", ".join(row.reviewers),
-             ", ".join(row.reasons), beginning)  # fmt: skip
+    texts = (clock_time(row.created_at, seconds=False), status, beginning, row.model, row.workflow,
+             ", ".join(row.reviewers), ", ".join(row.reasons))  # fmt: skip
     return dict(zip(COLUMNS, texts, strict=True))
 
 
@@ -198,14 +203,15 @@ def _nothing(mine: Finder, leaf: Leaf) -> None:
 def _turn(mine: Finder, leaf: Leaf) -> None:
     """Draw how far the look came, and the ways on."""
     with st.container(horizontal=True, vertical_alignment="center", key="turn"):
-        looked = f"looked through {phrases.count(leaf.looked, 'item')}"
-        if leaf.stopped is not None:
-            looked += f", back to {clock_time(leaf.stopped.at)}"
-        st.text(f"{len(leaf.ids):,} found · {looked} · newest first", width="content")
+        looked = f"looked through {phrases.count(leaf.looked, 'output')}"
+        to_come = leaf.stopped is not None and len(leaf.ids) < search.PAGE
+        if to_come and leaf.stopped is not None:
+            looked += f", back to {clock_time(leaf.stopped.at, seconds=False)}; older ones not yet"
+        st.text(f"{len(leaf.ids):,} found, newest first · {looked}", width="content")
         st.space("stretch")
         if len(mine.leaves) > 1:
             st.button("Newer", key="newer", on_click=mine.newer)
-        if leaf.stopped is not None and len(leaf.ids) < search.PAGE:
+        if to_come:
             st.button("Look further", key="further", on_click=mine.further)
         elif leaf.stopped is not None:
             st.button("Older", key="older", on_click=mine.older)

@@ -18,13 +18,13 @@ def recall_form(story: Story) -> None:
     """Draw the way to a recall for who may recall the item; nothing for others."""
     if not story.recallable:
         return
-    item_id = story.item_id
+    item_id, source = story.item_id, " ".join(story.source.split())
     if not st.session_state.get(_of("recalling", item_id)):
         st.button("Recall…", key=_of("recall_begin", item_id), on_click=_begin, args=(item_id,))
         return
     with st.container(border=True, key="recall"):
         st.subheader("Recall this release")
-        st.text(f"{' '.join(story.source.split())} is told at once not to use it any more. A recall cannot be undone.")
+        st.text(f"The application {source} is told at once not to use it any more. A recall cannot be undone.")
         st.text_area("Why is it recalled? (needed; kept with the item)", key=_of("recall_reason", item_id), height=90)
         verdict = st.radio(
             "What should have been sent?", list(CHOICES), format_func=CHOICES.__getitem__,

@@ -27,8 +27,21 @@ ORIGINS = {"history": "a label of the past", "sample": "the sample queue"}
 LONG, TOO_LONG_TO_MARK = 4_000, 200_000
 
 
+STYLE = """
+<style>
+[class*="st-key-story_pair"] { flex-wrap: nowrap; }
+[class*="st-key-story_pair"] > :first-child { flex: 0 0 5.5rem; }
+[class*="st-key-story_pair"] > :last-child { flex: 1 1 0; min-width: 0; }
+.st-key-story_facts [data-testid="stText"], .st-key-story_happened [data-testid="stText"] { font-size: .9rem; }
+.st-key-story_facts, .st-key-story_happened { gap: .55rem; }
+.st-key-story_answer [data-testid="stText"] { font-size: 1.06rem; line-height: 1.6; }
+</style>
+"""
+
+
 def draw(story: Story) -> None:
     """Draw a story."""
+    st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="center", key="story_head"):
         st.badge(WORDS[story.status], color=COLOURS.get(story.status, "green"))
         if story.recalled_at is not None:
@@ -62,20 +75,21 @@ def _standing(story: Story) -> str:
 
 def _conversation(story: Story) -> None:
     length = sum(len(turn.get("text") or "") for turn in story.turns)
-    with st.container(border=True, key="story_asked"):
-        if story.erased is None and not story.turns:
-            st.caption("No prompt was submitted.")
-        with st.expander("Conversation", expanded=length <= LONG) if story.turns else st.container():
+    if story.turns:
+        with st.expander("Conversation", expanded=length <= LONG, key="story_asked"):
             for turn in story.turns:
                 st.caption(ROLES.get(turn["role"], ui.md_escape(turn["role"]) or "Message"))
                 if turn.get("text") is not None:
                     ui.plain(turn["text"])
                 if turn.get("data"):
                     st.code(_json(turn["data"]), language=None, wrap_lines=True)
-        if story.context:
-            with st.expander("Context the model was given"):
-                ui.plain(story.context)
-        if story.erased is not None:
+    elif story.erased is None:
+        st.caption("No prompt was submitted.")
+    if story.context:
+        with st.expander("Context the model was given", key="story_context"):
+            ui.plain(story.context)
+    if story.erased is not None:
+        with st.container(border=True, key="story_erased"):
             st.caption("The texts of this item were erased. Why:")
             ui.plain(story.erased)
 
@@ -133,10 +147,12 @@ def _recall(story: Story) -> None:
 
 def _facts(story: Story) -> None:
     with st.container(border=True, key="story_facts"):
-        for name, value in _pairs(story):
-            with st.container(horizontal=True, gap="small"):
-                st.caption(name, width=110)
+        for number, (name, value) in enumerate(_pairs(story)):
+            with st.container(horizontal=True, gap="small", key=f"story_pair_{number}"):
+                st.caption(name)
                 ui.plain(value)
+        if story.status is Status.HELD:
+            st.caption("Metadata and risk are shown after the verdict, so that they sway nobody.")
         st.caption("Link to this story")
         st.code(link(story.item_id), language=None, wrap_lines=True)
 
@@ -167,7 +183,7 @@ def _pairs(story: Story) -> list[tuple[str, str]]:
             pairs.append(("Risk", f"{story.routing.risk:.0%} before review"))
         if story.routing.panel:
             pairs.append(("Audit panel", "drawn at random, always reviewed"))
-        if story.routing.inclusion is not None:
+        if story.routing.inclusion is not None and story.routing.inclusion < 1:
             pairs.append(("Seen with", f"probability {story.routing.inclusion:.3g}"))
     return [*pairs, ("Id", story.item_id)]
 
@@ -194,5 +210,6 @@ def _happened(story: Story) -> None:
     with st.container(border=True, key="story_happened"):
         st.caption("What happened")
         for one in story.happened:
-            st.caption(clock_time(one.at))
-            ui.plain(one.what)
+            with st.container(gap=None):
+                st.caption(clock_time(one.at))
+                ui.plain(one.what)

@@ -46,7 +46,7 @@ def words(app: AppTest) -> str:
 
 
 def listed(app: AppTest) -> list[str]:
-    return list(app.dataframe[0].value["Beginning"]) if app.dataframe else []
+    return list(app.dataframe[0].value["Beginning of the output"]) if app.dataframe else []
 
 
 def test_the_list_shows_what_one_may_see_newest_first(db: Database, team: Team) -> None:
@@ -59,7 +59,7 @@ def test_the_list_shows_what_one_may_see_newest_first(db: Database, team: Team) 
 
     assert not app.exception
     assert listed(app) == [f"{HOSTILE} and more", "First."]
-    assert "2 found · looked through 2 items" in words(app)
+    assert "2 found, newest first · looked through 2 outputs" in words(app)
 
 
 def test_filters_search_and_can_be_cleared(db: Database, team: Team) -> None:
@@ -118,7 +118,7 @@ def test_a_page_that_is_not_full_is_looked_further_for(
     app.button(key="further").click().run()
 
     assert listed(app) == ["A new needle.", "An old needle."]
-    assert f"looked through {search.FIRST_STEP + 2} items" in words(app)
+    assert f"looked through {search.FIRST_STEP + 2} outputs" in words(app)
 
 
 def test_a_question_that_cannot_be_asked_is_answered_with_a_sentence(db: Database, team: Team) -> None:
@@ -162,6 +162,9 @@ def test_a_link_that_names_nothing_says_so_and_leads_on(db: Database, team: Team
         md_escape("There is no item by that id among those you may see. Check that the link was copied whole.")
     ]
     assert not app.dataframe
+    app.button(key="all").click().run()
+    assert "id" not in app.query_params
+    assert "No outputs yet" in words(app)
 
 
 def test_a_link_to_what_one_may_not_see_names_nothing(db: Database, team: Team) -> None:
