@@ -257,7 +257,7 @@ def _steady() -> int:
 
 
 def begin(session: Session, item_ids: Sequence[str], by: Actor) -> Reading:
-    """Return those of a selection that read like its first one, to be seen one by one.
+    """Return the most of a selection that read like one of them, to be seen one by one.
 
     Raises:
         InvalidError: nothing or too much is chosen, or nothing of it can be decided any more.
@@ -268,10 +268,24 @@ def begin(session: Session, item_ids: Sequence[str], by: Actor) -> Reading:
     here = [rows[item_id] for item_id in asked if item_id in rows]
     if not here:
         raise InvalidError("None of these is held any more. Choose others.")
-    first = here[0]
-    by.require(Role.REVIEWER, first.workflow_id)
-    alike = [one.id for one in here if one.workflow_id == first.workflow_id and likeness.near(first.output, one.output)]
-    return Reading(asked, alike, first.workflow_id, len(here) - len(alike), now())
+    for workflow_id in {one.workflow_id for one in here}:
+        by.require(Role.REVIEWER, workflow_id)
+    alike = _largest(here)
+    return Reading(asked, [one.id for one in alike], alike[0].workflow_id, len(here) - len(alike), now())
+
+
+def _largest(rows: list[Any]) -> list[Any]:
+    """Return the most that read like one of them, that one first."""
+    best: list[Any] = []
+    while len(rows) > len(best):
+        first = rows[0]
+        alike = [
+            one for one in rows
+            if one.workflow_id == first.workflow_id and likeness.near(first.output, one.output)
+        ]  # fmt: skip
+        best = max(best, alike, key=len)
+        rows = [one for one in rows if one not in alike]
+    return best
 
 
 def text(session: Session, reading: Reading, by: Actor) -> Text | None:

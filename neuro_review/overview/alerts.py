@@ -94,7 +94,7 @@ def _waits(session: Session, row: Row, owned: Owned, facts: Any) -> Iterator[Ale
         by_how_much = f", the first by {phrases.ago(since)}" if since is not None else ""
         yield Alert(
             f"{phrases.count(row.overdue, 'output')} of “{row.name}” {_is(row.overdue)} past the deadline"
-            f"{by_how_much}. Review them now; they come first.",
+            f"{by_how_much}. Review now: what is overdue comes first.",
             "pages/review.py", "Review", row.id,
         )  # fmt: skip
     at, oldest = now(), row.waiting.oldest_at
@@ -103,7 +103,7 @@ def _waits(session: Session, row: Row, owned: Owned, facts: Any) -> Iterator[Ale
         yield Alert(
             f"Nothing of “{row.name}” was reviewed in the last 24 h, and {phrases.count(row.waiting.held, 'output')}"
             f" {'waits' if row.waiting.held == 1 else 'wait'}. Review some, or find somebody who does.",
-            "pages/people.py", "People", row.id,
+            "pages/review.py", "Review", row.id,
         )  # fmt: skip
 
 

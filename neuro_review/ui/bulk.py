@@ -43,11 +43,13 @@ def bulk_actions(item_ids: list[str]) -> None:
     with ui.read() as session:
         chosen = bulk.chosen(session, ui.person(), item_ids)
         reading = _reading(session, chosen)
+    if len(item_ids) == 1 and not chosen.owns:
+        return  # one alone is decided on Review, and only its owner orders it about
     with st.container(border=True, key="bulk"):
         if reading is not None:
             _read_through(reading)
         else:
-            _choose(chosen)
+            _choose(chosen, alone=len(item_ids) == 1)
 
 
 def _reading(session: Session, chosen: Chosen) -> Reading | None:
@@ -76,21 +78,25 @@ def _tell(sentence: str, last: Done | None = None) -> None:
     st.session_state[SAID] = (sentence, time.monotonic(), last or Done())
 
 
-def _choose(chosen: Chosen) -> None:
+def _choose(chosen: Chosen, *, alone: bool) -> None:
     count = len(chosen.item_ids)
     if not count:
         st.text("None of the chosen is held, so there is nothing to do with them here.")
         return
-    st.text(f"{phrases.count(count, 'held output')} chosen" + (f", {chosen.others} others" if chosen.others else ""))
+    if not alone:
+        others = f"; {phrases.count(chosen.others, 'other is', 'others are')} not held" if chosen.others else ""
+        st.text(f"{phrases.count(count, 'held output')} chosen{others}.")
     if count > bulk.MOST:
         st.text(f"At most {bulk.MOST} go at a time. Choose fewer.")
         return
-    offered = [TOGETHER]
+    forms: dict[str, Callable[[Chosen], None]] = {} if alone else {TOGETHER: _together}
     if chosen.owns:
-        offered += [ASSIGN, ESCALATE, *([PUT_BACK] if chosen.escalated else []), PRIORITY]
-    wanted = st.segmented_control("What to do with them", offered, default=TOGETHER, key="bulk_what", required=True)
-    forms = {TOGETHER: _together, ASSIGN: _assign, ESCALATE: _escalate, PUT_BACK: _put_back, PRIORITY: _prioritise}
-    forms[wanted if wanted in offered else TOGETHER](chosen)
+        forms |= {ASSIGN: _assign, ESCALATE: _escalate, PRIORITY: _prioritise}
+        if chosen.escalated:
+            forms[PUT_BACK] = _put_back
+    label = "What to do with it" if alone else "What to do with them"
+    wanted = st.segmented_control(label, list(forms), default=next(iter(forms)), key="bulk_what", required=True)
+    forms.get(str(wanted), next(iter(forms.values())))(chosen)
 
 
 def _together(chosen: Chosen) -> None:
@@ -105,7 +111,10 @@ def _assign(chosen: Chosen) -> None:
     names |= {f"team:{one.id}": f"Group {one.name}" for one in groups}
     names |= {NOBODY: "Nobody: back to everyone"}
     with st.form("bulk_assign", border=False):
-        st.selectbox("Assign to", list(names), format_func=names.__getitem__, key="bulk_to", width=420)
+        st.selectbox(
+            "Assign to", list(names), index=None, format_func=names.__getitem__, key="bulk_to",
+            placeholder="Somebody who may review it", width=420,
+        )  # fmt: skip
         st.form_submit_button("Assign", type="primary", on_click=_do_assign, args=(chosen.item_ids,))
 
 
@@ -145,10 +154,13 @@ def _do(past: str, verb: Callable[[Session], Done]) -> None:
 
 
 def _do_assign(item_ids: list[str]) -> None:
-    kind, _, number = str(st.session_state["bulk_to"]).partition(":")
+    whom_chosen = st.session_state["bulk_to"]
+    if whom_chosen is None:
+        return ui.refuse("Nobody is chosen. Choose a person, a group, or nobody.")
+    kind, _, number = str(whom_chosen).partition(":")
     whom = {f"{kind}_id": int(number)} if number else {}
     past = "assigned" if number else "given back to everyone"
-    _do(past, lambda session: bulk.assign(session, item_ids, ui.person(), **whom))
+    return _do(past, lambda session: bulk.assign(session, item_ids, ui.person(), **whom))
 
 
 def _do_escalate(item_ids: list[str]) -> None:

@@ -17,9 +17,11 @@ STYLE = """
 .st-key-mine [data-testid="stMetricLabel"] p { color: var(--quiet); }
 .st-key-alerts, [class*="st-key-workflow_"] { gap: .45rem; }
 [class*="st-key-head_"] { row-gap: .3rem; }
-[class*="st-key-head_"] [data-testid="stText"]:first-child { font-weight: 600; }
-[class*="st-key-alert_"] [data-testid="stText"] { flex: 1 1 20rem; }
-[class*="st-key-escalated_"] [data-testid="stText"] { font-size: .9rem; }
+[class*="st-key-head_"] > :first-child [data-testid="stText"] { font-weight: 600; }
+[class*="st-key-alert_"] { row-gap: .1rem; }
+[class*="st-key-alert_"] a, [class*="st-key-one_"] a { padding: .1rem 0; text-decoration: underline; }
+.st-key-mine [data-testid="stText"], [class*="st-key-working_"] [data-testid="stText"],
+[class*="st-key-one_"] [data-testid="stText"] { font-size: .9rem; }
 </style>
 """
 
@@ -42,6 +44,7 @@ def my_numbers(mine: Mine, owns: bool) -> None:
     with st.container(horizontal=True, key="mine"):
         for label, number in numbers.items():
             st.metric(label, number, width="content")
+    st.caption("A day begins at midnight and a week on Monday, UTC.")
 
 
 def next_step(mine: Mine) -> None:
@@ -79,7 +82,8 @@ def workflow(row: Row, owned: Owned | None, read_escalated: Callable[[int], list
         if owned is not None:
             st.caption(_verdicts(owned))
             if owned.working:
-                ui.plain("Working now: " + "; ".join(map(_person, owned.working)))
+                with st.container(key=f"working_{row.id}"):
+                    ui.plain("Working now: " + "; ".join(map(_person, owned.working)))
             if row.waiting.escalated:
                 with st.expander("Escalated to the owner", key=f"escalated_{row.id}"):
                     _escalated(row, read_escalated(row.id))

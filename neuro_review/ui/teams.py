@@ -18,14 +18,18 @@ def teams_section() -> None:
     for group in groups:
         with st.container(border=True, key=f"team_{group.id}"):
             _group(group, labels)
-    with st.form("team_add", border=False, clear_on_submit=True), st.container(horizontal=True):
+    with (
+        st.form("team_add", border=False, clear_on_submit=True),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
         st.text_input("Name of a new group", key="team_name", max_chars=100, width=320)
         st.form_submit_button("Add the group", on_click=_add)
 
 
 def _group(group: Group, labels: dict[int, str]) -> None:
-    ui.plain(group.name)
-    st.caption(phrases.count(len(group.members), "member"))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        ui.plain(group.name)
+        st.caption(phrases.count(len(group.members), "member"))
     with st.form(f"team_form_{group.id}", border=False):
         st.multiselect(
             "Members", list(labels), default=[one.id for one in group.members], format_func=labels.__getitem__,

@@ -239,6 +239,15 @@ def workflow_source(session: Any) -> int:
 # --- one verdict on what reads alike ----------------------------------------------------------------------------------
 
 
+def test_the_odd_one_among_them_is_left_out_wherever_it_stands(db: Database, team: Team) -> None:
+    other = put(db, team, output="We do not deliver to your country.")
+    alike = put(db, team, 3)
+
+    assert begun(db, team.bo, [*other, *alike]).item_ids == alike
+    assert begun(db, team.bo, [*alike, *other]).item_ids == alike
+    assert begun(db, team.bo, other).item_ids == other
+
+
 def test_what_reads_alike_is_found_and_the_rest_is_left_out(db: Database, team: Team) -> None:
     alike = put(db, team, 3)
     other = put(db, team, output="We do not deliver to your country.")

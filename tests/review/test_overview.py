@@ -236,7 +236,7 @@ def test_outputs_past_their_deadline_are_an_alert(db: Database, settled: Team) -
     put(db, settled.support, 1, due_at=now() - MINUTE)
 
     assert said_to(db, settled.olu) == [
-        "2 outputs of “support” are past the deadline, the first by 2 h. Review them now; they come first."
+        "2 outputs of “support” are past the deadline, the first by 2 h. Review now: what is overdue comes first."
     ]
     assert said_to(db, settled.bo) == []
 

@@ -158,6 +158,10 @@ def test_a_reviewer_decides_and_an_owner_also_assigns_escalates_and_orders(db: D
     assert opened(db, team.olu, items).segmented_control(key="bulk_what").options == [
         "Decide together", "Assign", "Escalate", "Priority"
     ]  # fmt: skip
+    assert opened(db, team.olu, items[:1]).segmented_control(key="bulk_what").options == [
+        "Assign", "Escalate", "Priority"
+    ]  # fmt: skip
+    assert not opened(db, team.bo, items[:1]).get("button_group")
     assert "None of the chosen is held" in " ".join(texts(opened(db, team.eve, items)))
     assert texts(opened(db, team.olu, [])) == []
 
@@ -170,6 +174,8 @@ def test_the_owners_forms_do_what_they_say(db: Database, team: Team) -> None:
     app = opened(db, team.olu, items)
 
     do(app, "Assign")
+    submit(app, "Assign")
+    assert said(app) == ["Nobody is chosen. Choose a person, a group, or nobody."]
     app.selectbox(key="bulk_to").set_value(f"team:{night}")
     submit(app, "Assign")
     assert said(app) == ["2 assigned."]
