@@ -45,12 +45,17 @@ class Server:
             "NEURO_REVIEW_WORKER": "false",
             **environment,
         }
+        self._environment, self._folder = clean, folder
+        self._start()
+
+    def _start(self) -> None:
         # A terminal, not a pipe: Streamlit asks for an e-mail address only where somebody could answer.
         ours, theirs = pty.openpty()
         command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(self.port)]
         self.process = subprocess.Popen(
-            command, env=clean, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-        )
+            command, env=self._environment, cwd=self._folder, stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True,
+        )  # fmt: skip
         os.close(theirs)
         self._reader = threading.Thread(target=self._read, args=(ours,), daemon=True)
         self._reader.start()
@@ -80,6 +85,16 @@ class Server:
     def client(self) -> httpx.Client:
         """Open a browser: it says where its forms come from."""
         return httpx.Client(base_url=self.url, headers={"origin": self.url}, timeout=20)
+
+    def crash(self) -> None:
+        """End as by a power cut."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(5)
+
+    def start_again(self) -> None:
+        """Start anew after a crash, at the same address."""
+        self._start()
 
     def stop(self) -> int:
         self.process.terminate()

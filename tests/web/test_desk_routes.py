@@ -14,7 +14,6 @@ from db.engine import Database
 from db.tables import Role
 from neuro_review import access, sessions
 from neuro_review.web.desk import NOT_UNDERSTOOD
-from neuro_review.web.door import Door
 from tests.conftest import OPERATOR, Team
 from tests.helpers import make_item
 from tests.web.conftest import PASSWORD, sign_in

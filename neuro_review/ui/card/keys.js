@@ -38,7 +38,7 @@ class Keys {
 
   reject(event) {
     const {item} = this.desk;
-    if (item && !(this.desk.chosen.get(item.item)?.size)) {
+    if (item && !this.desk.correcting && !(this.desk.chosen.get(item.item)?.size)) {
       if (this.ready()) this.view.hint("A rejection needs a reason: press its number, then X.");
       return;
     }
@@ -155,12 +155,14 @@ class Keys {
       if (event.key === "Escape") return this.done(event, () => this.cancel());
       return;
     }
-    if (this.desk.correcting && saving && ours) return this.done(event, () => this.save(event));
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (typing || (event.ctrlKey || event.metaKey) && !(saving && this.desk.correcting) || event.altKey || event.isComposing) return;
     const dialog = document.querySelector('[role="dialog"], dialog[open]') || this.view.help.open;
     const help = this.view.help.open && event.key === "?";
     if (dialog && !help) return;
-    const act = this.acts(event);
+    // Something else took the focus, as a dialog does that came and went: who corrects goes on typing.
+    const lost = this.desk.correcting && event.key.length === 1 && !target.matches?.("button, a, select, summary");
+    if (lost && !help) return this.view.field.focus();
+    const act = saving ? () => this.save(event) : this.acts(event);
     if (act) this.done(event, act);
   }
 

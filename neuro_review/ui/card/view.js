@@ -175,6 +175,7 @@ class View {
     const wanted = JSON.stringify([counts, workflows, workflow, this.desk.today]);
     if (wanted === this.topped) return;
     this.topped = wanted;
+    const chosen = this.top.contains(this.focused());
     const select = el("select", {"aria-label": "Workflow", onchange: () => this.desk.choose(Number(select.value) || null)},
       el("option", {value: "0"}, "All my workflows"),
       ...workflows.map(([id, name]) => el("option", {value: id, selected: id === workflow}, name)));
@@ -184,6 +185,7 @@ class View {
       counts?.oldest ? el("span", {class: "quiet"}, `oldest ${ago(counts.oldest)}`) : null,
       el("span", {class: "quiet right"}, `${count(this.desk.today)} ${this.desk.today === 1 ? "verdict" : "verdicts"} today`),
     ] : [el("span", {class: "quiet"}, "Loading…")]).filter(Boolean));
+    if (chosen) select.focus();
   }
 
   drawReasons(card) {
@@ -191,8 +193,9 @@ class View {
     const wanted = card ? `${this.shown} ${[...chosen].join("\n")}` : "";
     if (wanted === this.reasoned) return;
     this.reasoned = wanted;
+    const pressed = [...this.beside.querySelectorAll(".reason")].indexOf(this.focused());
     if (!card) return fill(this.beside);
-    fill(this.beside, 
+    fill(this.beside,
       el("h2", {class: "label"}, "Why now"), el("div", {}, card.why + (card.sample ? " · sample" : "")),
       card.due ? el("div", {class: card.due < Date.now() ? "bad" : "due", title: clock(card.due)},
         card.due > Date.now() ? `Due in ${span(card.due - Date.now())}` : `${span(Date.now() - card.due)} overdue`) : null,
@@ -202,14 +205,17 @@ class View {
         "aria-keyshortcuts": place < 9 ? String(place + 1) : false, onclick: () => this.keys.reason(place)},
       place < 9 ? key(String(place + 1)) : null, el("span", {}, ...marked(reason)))),
       ...(card.rubric ? [el("h2", {class: "label"}, `Rubric v${card.rubric_version}`), folded(card.rubric)] : []));
+    this.beside.querySelectorAll(".reason")[pressed]?.focus();
   }
+
+  focused() { return this.root.getRootNode().activeElement; }
 
   drawDone() {
     const wanted = JSON.stringify(this.desk.done.map((one) => [one.item, one.verdict, this.desk.undoable(one)
       ? Math.ceil(((one.undoUntil ?? Date.now()) - Date.now()) / 1000) : 0, ago(one.at)]));
     if (wanted === this.decided) return;
     this.decided = wanted;
-    const focused = this.done.contains(this.root.getRootNode().activeElement) && this.root.getRootNode().activeElement.dataset.item;
+    const focused = this.done.contains(this.focused()) && this.focused().dataset.item;
     this.done.hidden = !this.desk.done.length;
     fill(this.done, el("h2", {class: "label"}, "Last decided"), ...this.desk.done.map((one) => this.entry(one)));
     if (focused) this.done.querySelector(`[data-item="${focused}"]`)?.focus();
