@@ -63,6 +63,7 @@ if asked_for is not None:
     st.button("All outputs", key="all", icon=":material/arrow_back:", on_click=st.query_params.clear)
     told = _story(asked_for)
     if told is not None:
+        bulk_actions([asked_for])
         screen.draw(told)
     st.stop()
 
@@ -76,7 +77,7 @@ finder.fields(mine)
 mine.look()
 chosen = finder.found(mine)
 several = len(chosen) > 1
-bulk_actions([row.item_id for row in chosen] if several and any(row.status is Status.HELD for row in chosen) else [])
+bulk_actions([row.item_id for row in chosen] if any(row.status is Status.HELD for row in chosen) else [])
 if several:
     st.text(f"{len(chosen)} chosen. Choose one alone to read its story.")
 elif chosen:

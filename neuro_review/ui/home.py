@@ -40,7 +40,7 @@ def my_numbers(mine: Mine, owns: bool) -> None:
     if owns:
         numbers["Escalated to you"] = f"{mine.escalated:,}"
     numbers["Your verdicts today"] = f"{mine.today:,}"
-    numbers["This week"] = f"{mine.week:,}"
+    numbers["Your verdicts this week"] = f"{mine.week:,}"
     with st.container(horizontal=True, key="mine"):
         for label, number in numbers.items():
             st.metric(label, number, width="content")

@@ -66,7 +66,7 @@ def test_a_reviewer_sees_what_waits_what_is_theirs_and_one_thing_to_do(db: Datab
 
     assert numbers(app) == {
         "Held": "4", "Due within the hour": "1", "Oldest waits": "2 h", "Assigned to you": "1",
-        "Your verdicts today": "0", "This week": "0",
+        "Your verdicts today": "0", "Your verdicts this week": "0",
     }  # fmt: skip
     assert links(app) == ["Review what waits", "Review"]
     assert "support" in texts(app)
