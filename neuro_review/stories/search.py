@@ -18,6 +18,7 @@ from db.tables import Id, Role, Status
 from neuro_review.access import Actor
 from neuro_review.content import as_json
 from neuro_review.errors import InvalidError
+from neuro_review.exports.rows import BY_INDEX
 from neuro_review.stories.wanted import Wanted
 
 PAGE = 50
@@ -102,9 +103,11 @@ def look(
     """
     wanted.check()
     query, bound, longest = _question(session, _asked_for(session, by, wanted), wanted)
-    place, until = after or Place(wanted.until or START.at, START.item_id), time.monotonic() + patience
+    place = after or Place(wanted.until or START.at, START.item_id)
+    if session.connection().dialect.name == "postgresql":
+        session.connection().exec_driver_sql(BY_INDEX)
     found: list[tuple[int, Place]] = []
-    looked, step = 0, FIRST_STEP
+    looked, step, began = 0, FIRST_STEP, time.monotonic()
     while longest:
         asked = bound | {"at": place.at, "after": place.item_id, "step": step}
         rows = session.connection().execute(query, asked).all()
@@ -118,9 +121,12 @@ def look(
         if seen < step:
             break
         place = Place(rows[-1].created_at, rows[-1].id)
-        if looked >= through or time.monotonic() > until:
+        spent = time.monotonic() - began
+        if looked >= through or spent > patience:
             return Found([one.item_id for _, one in found], looked, place)
-        step = min(step * 4, longest, max(1, through - looked))
+        # No longer than what is left, at the pace so far.
+        fits = int(looked / max(spent, 0.001) * (patience - spent))
+        step = min(max(FIRST_STEP, min(step * 4, longest, fits)), through - looked)
     return Found([one.item_id for _, one in found], looked, None)
 
 
@@ -150,9 +156,10 @@ STEP = (
     "WITH looked AS (SELECT row_number() OVER (ORDER BY created_at DESC, id DESC) AS n, id, created_at FROM"
     " (SELECT id, created_at FROM ({each}) AS every_one ORDER BY created_at DESC, id DESC LIMIT :step) AS newest)"
     " SELECT n, id, created_at, hit FROM (SELECT l.n, l.id, l.created_at, ({asked}) AS hit FROM looked l"
-    " JOIN item i ON i.id = l.id LEFT JOIN item_content c ON c.item_id = l.id) AS judged"
+    " JOIN item i ON i.id = l.id{content}) AS judged"
     " WHERE hit OR n = (SELECT count(*) FROM looked) ORDER BY n"
 )
+CONTENT = " LEFT JOIN item_content c ON c.item_id = l.id"
 
 
 def _question(session: Session, flows: Sequence[int], wanted: Wanted) -> tuple[sa.TextClause, dict[str, Any], int]:
@@ -166,7 +173,8 @@ def _question(session: Session, flows: Sequence[int], wanted: Wanted) -> tuple[s
         bound |= {"name": wanted.name.strip(), "as_id": as_id(wanted.name) or "0" * 32}
     if wanted.since is not None:
         bound["since"] = wanted.since
-    clause = sa.text(STEP.format(each=each, asked=" AND ".join(asked) or "TRUE"))
+    content = CONTENT if wanted.text else ""
+    clause = sa.text(STEP.format(each=each, asked=" AND ".join(asked) or "TRUE", content=content))
     if wanted.statuses:
         clause = clause.bindparams(sa.bindparam("statuses", expanding=True))
     return clause, bound, max(FIRST_STEP, min(LONGEST_STEP, MOST_READ // len(flows))) if flows else 0
