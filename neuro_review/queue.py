@@ -48,7 +48,9 @@ class Lease:
 
 # 'held' and the other words are literals, never parameters: a generic plan could not use the partial indexes.
 _OPEN = (
-    "lease_until < :now AND (assigned_to IS NULL OR assigned_to = :me)"
+    "lease_until < :now AND (assigned_to IS NULL OR assigned_to = :me"
+    # What belongs to somebody who cannot come any more is for everybody: nothing starves.
+    " OR assigned_to IN (SELECT a.id FROM person a WHERE a.disabled_at IS NOT NULL))"
     " AND (team_id IS NULL OR team_id IN (SELECT m.team_id FROM team_member m WHERE m.person_id = :me))"
 )
 _FREE = (

@@ -78,9 +78,9 @@ def _bring_back(workflow_id: int) -> None:
 def fields(workflow_id: int, terms: Terms) -> None:
     """Draw what a workflow agrees, ready to be changed."""
     st.text_input("Name", terms.name, max_chars=100, key=f"name_{workflow_id}")
+    st.number_input("Time to undo a verdict (seconds)", 0, agreed.LONGEST_GRACE, terms.grace_seconds, 1,
+                    key=f"grace_{workflow_id}", width=230)  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.number_input("Time to undo a verdict (seconds)", 0, agreed.LONGEST_GRACE, terms.grace_seconds, 1,
-                        key=f"grace_{workflow_id}", width=230)  # fmt: skip
         st.number_input("Deadline of an output", 1, None, terms.deadline, 1, key=f"deadline_{workflow_id}",
                         placeholder="none", width=200)  # fmt: skip
         st.selectbox("Unit of the deadline", list(agreed.UNITS), list(agreed.UNITS).index(terms.unit),

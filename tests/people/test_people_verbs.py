@@ -194,6 +194,19 @@ def test_a_disabled_person_is_signed_out_and_what_they_held_is_back_at_once(db: 
         assert [one.item_id for one in queue.claim(session, team.cy, [team.support.id])] == [item_id]
 
 
+def test_what_was_assigned_to_somebody_who_is_disabled_comes_to_the_others(db: Database, team: Team) -> None:
+    with db.writing() as session:
+        item_id = make_item(session, team.support.id)
+        queue.assign(session, item_id, team.olu, person_id=of(team.bo))
+        assert queue.claim(session, team.cy, [team.support.id]) == []
+
+    with db.writing() as session:
+        people.disable(session, team.ada, of(team.bo))
+
+    with db.writing() as session:
+        assert [one.item_id for one in queue.claim(session, team.cy, [team.support.id])] == [item_id]
+
+
 def test_an_account_that_is_enabled_again_has_its_roles_and_no_old_session(
     db: Database, team: Team, audited: Callable[[str], list[dict[str, Any]]]
 ) -> None:
