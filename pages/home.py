@@ -44,7 +44,7 @@ def numbers() -> None:
     home.my_numbers(mine, bool(owned))
     home.next_step(mine)
     home.alerts(found)
-    st.subheader("Workflows")
+    st.header("Workflows")
     for row in rows:
         home.workflow(row, owned.get(row.id), _escalated)
 

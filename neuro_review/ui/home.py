@@ -60,7 +60,7 @@ def alerts(found: list[Alert]) -> None:
     """Draw what does not mend itself, each with its next step."""
     if not found:
         return
-    st.subheader(f"Look at {phrases.count(len(found), 'thing')}")
+    st.header(f"Look at {phrases.count(len(found), 'thing')}")
     with st.container(border=True, key="alerts"):
         for number, alert in enumerate(found):
             with st.container(horizontal=True, vertical_alignment="center", key=f"alert_{number}"):
@@ -134,7 +134,7 @@ def _escalated(row: Row, found: list[Escalated]) -> None:
 
 def first_steps(may_upload: bool) -> None:
     """Say how outputs come in, where there is no workflow to review yet."""
-    st.subheader("No outputs yet")
+    st.header("No outputs yet")
     if may_upload:
         with st.container(horizontal=True, vertical_alignment="center", key="go"):
             if link("pages/sources.py", "Upload a file of outputs"):

@@ -8,7 +8,7 @@ from neuro_review.teams import Group
 
 def teams_section() -> None:
     """Draw the groups with who is in them, and the form that adds one."""
-    st.subheader("Groups")
+    st.header("Groups")
     st.text("An output that is assigned to a group is offered to its members only.")
     with ui.read() as session:
         groups, people = teams.every(session), teams.people(session)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from db.tables import Role
 from neuro_review import access, queue
 from tests.browser.house import App, Tab, expect
+from tests.browser.test_accessible import SCHEMES, faults, settle
 
 HOSTILE = '<img src="http://evil.example/i.png"> ![i](http://evil.example) [a](http://evil.example) </ins><style>*{'
 TEXT = "Your order {} is on its way and comes to your door on Friday before noon with the post."
@@ -55,18 +59,24 @@ def test_an_owner_opens_what_was_escalated_and_puts_it_back(app: App, tab: Calla
     assert app.row("SELECT escalated_at FROM item WHERE id = :id", id=item.id).escalated_at is None
 
 
+def choose(tab: Tab, rows: int) -> None:
+    """Tick the first rows of History's list."""
+    tab.open("/history")
+    table = tab.page.get_by_test_id("stDataFrame").locator("canvas").first
+    expect(table).to_be_visible()
+    for row in range(1, rows + 1):
+        box = table.bounding_box() or {"x": 0, "y": 0}
+        tab.page.mouse.click(box["x"] + 18, box["y"] + 18 + row * 35)
+        wanted = f"{row} held outputs chosen" if row > 1 else "Story"
+        expect(tab.page.get_by_text(wanted).first).to_be_visible()
+
+
 def test_many_are_decided_after_each_was_seen_and_hostile_text_stays_text(app: App, tab: Callable[..., Tab]) -> None:
     flow = app.add_workflow(f"Many {HOSTILE}"[:100], [f"{TEXT.format(n)} {HOSTILE}" for n in (1, 22)], model=HOSTILE)
     one = tab(app, app.sign_in("Mia", Role.REVIEWER, flow))
     one.open("/home")
     one.reads(re.compile(r"^Many <img src="))
-    one.open("/history")
-    table = one.page.get_by_test_id("stDataFrame").locator("canvas").first
-    expect(table).to_be_visible()
-    for row in (1, 2):
-        box = table.bounding_box() or {"x": 0, "y": 0}
-        one.page.mouse.click(box["x"] + 18, box["y"] + 18 + row * 35)
-        expect(one.page.get_by_text("2 held outputs chosen" if row == 2 else "Held").first).to_be_visible()
+    choose(one, 2)
 
     one.page.get_by_role("button", name="Read them").click()
     one.reads("Seen 0 of 2")
@@ -82,3 +92,40 @@ def test_many_are_decided_after_each_was_seen_and_hostile_text_stays_text(app: A
 
     one.reads("2 approved.")
     assert sorted(verdict for _, verdict in app.verdicts(flow)) == ["approve", "approve"]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_home_and_the_work_on_many_are_accessible_in_their_states(
+    app: App, tab: Callable[..., Tab], scheme: Any
+) -> None:
+    flow = app.add_workflow(f"States {scheme}", [TEXT.format(n) for n in (1, 22, 333)])
+    token = app.sign_in(f"Ona{scheme}", Role.OWNER, flow)
+    person = app.row("SELECT id FROM person WHERE email = :email", email=f"ona{scheme}@example.com").id
+    items = [row.id for row in app.rows("SELECT id FROM item WHERE workflow_id = :flow ORDER BY id", flow=flow)]
+    app.change("UPDATE item SET due_at = 1 WHERE id = :id", id=items[2])
+    with app.database.writing() as session:
+        by = access.actor(session, person)
+        queue.escalate(session, items[0], by)
+        queue.claim_these(session, by, items[2:])
+    one = tab(app, token, color_scheme=scheme)
+    one.open("/home")
+    one.page.get_by_text("Escalated to the owner").click()
+    one.reads("1 overdue")
+    settle(one)
+    found = {"home": faults(one)}
+    choose(one, 3)
+    for what in ("Assign", "Escalate", "Priority", "Put back", "Decide together"):
+        one.page.get_by_test_id("stButtonGroup").get_by_text(what, exact=True).click()
+        settle(one)
+        found[what] = faults(one)
+    one.page.get_by_role("button", name="Read them").click()
+    for seen in range(3):
+        one.reads(f"Seen {seen} of 3")
+        settle(one)
+        found[f"seen {seen}"] = faults(one)
+        one.page.wait_for_timeout(300)
+        one.page.get_by_role("button", name="Seen, next").click()
+    one.reads("You have seen 3 outputs")
+    found["verdict"] = faults(one)
+
+    assert {state: said for state, said in found.items() if said} == {}

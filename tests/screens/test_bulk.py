@@ -231,7 +231,7 @@ def test_outputs_prompts_and_models_stay_text(db: Database, team: Team) -> None:
     assert {part.partition(">")[0].partition(" ")[0] for part in inner.split("<")[1:]} <= {
         "div", "/div", "span", "/span", "ins", "/ins", "del", "/del"
     }  # fmt: skip
-    marked_up = [*app.markdown, *app.caption, *app.subheader, *app.error, *app.info]
+    marked_up = [*app.markdown, *app.caption, *app.header, *app.error, *app.info]
     assert [one.value for one in marked_up if "](http" in one.value.replace("\\", "") and "\\]" not in one.value] == []
 
 

@@ -71,7 +71,7 @@ def test_a_reviewer_sees_what_waits_what_is_theirs_and_one_thing_to_do(db: Datab
     assert links(app) == ["Review what waits", "Review"]
     assert "support" in texts(app)
     assert "other" not in texts(app)
-    assert not [one for one in app.subheader if "Look at" in one.value]
+    assert not [one for one in app.header if "Look at" in one.value]
 
 
 def test_an_owner_sees_who_works_what_was_said_and_what_was_escalated(db: Database, team: Team) -> None:
@@ -97,20 +97,20 @@ def test_an_admin_sees_every_workflow_and_what_is_missing(db: Database, team: Te
 
     assert {"support", "other"} <= set(texts(app))
     assert "“other” has no owner: nobody answers for it, and no application can submit to it. Name one." in texts(app)
-    assert "Look at 3 things" in [one.value for one in app.subheader]
+    assert "Look at 3 things" in [one.value for one in app.header]
     assert [one.key for one in app.button] == []
 
 
 def test_with_no_workflow_it_says_how_outputs_come_in(db: Database, add_person: Callable[..., Actor]) -> None:
     app = home(db, add_person("Ada", Role.ADMIN))
 
-    assert "No outputs yet" in [one.value for one in app.subheader]
+    assert "No outputs yet" in [one.value for one in app.header]
     assert "neuro_review import" in app.code[0].value
     app.button(key="load_samples").click().run()
     assert not app.exception
     assert numbers(app)["Held"] == "60"
     app.button(key="remove_samples").click().run()
-    assert "No outputs yet" in [one.value for one in app.subheader]
+    assert "No outputs yet" in [one.value for one in app.header]
 
 
 def test_a_reviewer_of_a_workflow_that_was_put_away_is_told_so(db: Database, team: Team) -> None:
@@ -148,7 +148,7 @@ def test_names_and_models_stay_text(db: Database, team: Team) -> None:
     assert f"Working now: {HOSTILE}, 1 item" in said
     assert [one for one in said if one.startswith(f"{HOSTILE} · asked for by {HOSTILE}")]
     assert [one for one in said if f"“support{HOSTILE}” has no rubric" in one]
-    marked_up = [*app.markdown, *app.caption, *app.subheader, *app.title, *app.error, *app.info]
+    marked_up = [*app.markdown, *app.caption, *app.header, *app.title, *app.error, *app.info]
     assert [one.value for one in marked_up if "evil" in one.value] == []
     assert [one.label for one in (*app.metric, *app.expander, *app.button) if "evil" in one.label] == []
     assert [label for label in links(app) if "evil" in label] == []
