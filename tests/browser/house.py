@@ -192,6 +192,10 @@ class Tab:
         first_line = text.splitlines()[0]
         expect(self.answer.locator(".plain")).to_have_text(re.compile(rf"^\s*{re.escape(first_line)}"))
 
+    def sees_tree(self) -> None:
+        """Wait until the output on screen is shown as a tree."""
+        expect(self.answer.locator("> details.node")).to_be_visible()
+
     def reads(self, sentence: str | re.Pattern[str]) -> None:
         """Wait until a sentence stands somewhere on the page."""
         expect(self.page.get_by_text(sentence).first).to_be_visible()

@@ -84,9 +84,10 @@ def long_answer_to_empty_queue(browser: Browser, app: App, out: Path) -> Tab:
     leo.page.keyboard.press("a")
     leo.reads("Ignored")
     shoot(leo, out, "review-ignored-key")
+    leo.is_answered()
     app.change("UPDATE item SET lease_until = 1 WHERE workflow_id = :id AND status = 'held'", id=flow)
     leo.press("a")
-    leo.reads("ran out")
+    leo.is_told("ran out")
     shoot(leo, out, "review-error")
     leo.press("a")
     leo.reads("Nothing waits for you")
@@ -108,6 +109,7 @@ def the_door(browser: Browser, app: App, out: Path, leo: Tab) -> None:
     shoot(nobody, out, "no-role")
     app.change("UPDATE sign_in SET ended_at = 1")
     leo.page.keyboard.press("Enter")
+    leo.reads("Your session has ended")
     shoot(leo, out, "session-ended")
 
 

@@ -1,6 +1,5 @@
 """What a model wrote, and what an application called things, stays text wherever it is shown."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,46 +16,57 @@ PARTS = (
     "![remote](https://evil.example/a.png)", "[click](https://evil.example/b)", "[run](javascript:alert(1))",
     "<img src=https://evil.example/c.png onerror=alert(1)>", '<form action="https://evil.example/d"><input></form>',
     "<style>@import 'https://evil.example/e.css'</style>", "<script>alert(1)</script>", "$$\\frac{1}{2}$$",
+    "<svg onload=alert(1)><use href='https://evil.example/g.svg#a'/></svg>", "&lt;b&gt;",
     ":red[alarm] :material/home: :tada:", "https://evil.example/f www.evil.example me@evil.example",
     "| a | b |\n|---|---|\n| 1 | 2 |", "# Heading",
 )  # fmt: skip
 HOSTILE = "\n\n".join(PARTS)
 NAME = "![n](https://evil.example/n.png) <b>x</b> [y](https://evil.example/y)"
-LITERALLY = re.compile("\u2060?".join(map(re.escape, NAME)))  # an invisible joiner here and there
-BIDI = "larch\u202e0.0$\u202c\u2066"
-LONG = "x" * 200_000
+TREE = orjson.dumps({NAME: HOSTILE, "list": [HOSTILE, {"__proto__": NAME, "constructor": 1}]}).decode()
+BIDI = "larch\u202e0.0$\u202c\u2066 in\u200bvisible"
+LONG = "x" * 1_000_000
 MADE_BY_MARKUP = (
-    "img, iframe, form form, table, .katex, b, h1:not(:has-text('Home')),"
+    "img, iframe, svg:not([data-testid] svg, button svg, a svg), form, .katex, b, script, style:not(.desk style),"
     " a[href*='evil'], a[href^='mailto'], a[href^='javascript']"
 )
 
 
-@pytest.fixture
-def workflow(app: App, tmp_path: Path, request: pytest.FixtureRequest) -> int:
-    """A workflow whose name, reasons, rubric and outputs are hostile, imported from a file."""
-    rows = [
-        {"model": NAME, "output": HOSTILE, "context": HOSTILE,
-         "prompt": [{"role": NAME, "content": HOSTILE}, {"role": "user", "content": HOSTILE}]},
-        {"model": BIDI, "output": LONG, "context": LONG, "prompt": LONG, "latency_ms": 1200, "cost_usd": 0.003},
-    ]  # fmt: skip
+def import_rows(app: App, tmp_path: Path, name: str, *rows: dict[str, object]) -> int:
     file = tmp_path / "hostile.jsonl"
     file.write_bytes(b"\n".join(map(orjson.dumps, rows)))
-    name = f"{NAME} {request.node.name[:18]}"
     counts = orjson.loads(app.command("import", str(file), "--workflow", name, "--json"))
     assert counts["held"] == len(rows)
     with app.database.writing() as session:
         flow = workflows.by_name(session, name)
-        workflows.write_rubric(session, OPERATOR, flow.id, HOSTILE)
     app.change("UPDATE item SET queue_band = 1 WHERE workflow_id = :id", id=flow.id)
-    app.change("UPDATE reason SET name = :name WHERE workflow_id = :id AND position = 1", name=NAME, id=flow.id)
     return flow.id
 
 
+@pytest.fixture
+def workflow(app: App, tmp_path: Path, request: pytest.FixtureRequest) -> int:
+    """A workflow whose name, reasons, rubric, conversations and outputs are hostile, imported from a file."""
+    chat = [{"role": NAME, "content": HOSTILE}, {"role": "constructor", "content": HOSTILE},
+            {"role": "assistant", "content": None, "tool_calls": [{NAME: HOSTILE}]},
+            {"role": "user", "content": HOSTILE}]  # fmt: skip
+    name = f"{NAME} {request.node.name[:18]}"
+    flow = import_rows(
+        app, tmp_path, name,
+        {"model": NAME, "output": HOSTILE, "context": HOSTILE, "prompt": chat},
+        {"model": NAME, "output": TREE, "context": TREE, "prompt": NAME},
+        {"model": BIDI, "output": "The last.", "prompt": BIDI, "latency_ms": 1200, "cost_usd": 0.003},
+    )  # fmt: skip
+    with app.database.writing() as session:
+        workflows.write_rubric(session, OPERATOR, flow, HOSTILE)
+    app.change("UPDATE reason SET name = :name WHERE workflow_id = :id AND position = 1", name=NAME, id=flow)
+    return flow
+
+
 def only_text(tab: Tab) -> None:
-    """Check that the page, except its own sign-out form, holds nothing that markup has made."""
-    main = tab.page.get_by_test_id("stMain")
-    expect(main.locator(MADE_BY_MARKUP)).to_have_count(0)
-    expect(main.locator("form")).to_have_count(0)
+    """Check that the card holds nothing that markup has made."""
+    expect(tab.card.locator(MADE_BY_MARKUP)).to_have_count(0)
+    unknown = """(root) => [...root.querySelectorAll("*")].flatMap((one) => [...one.attributes])
+      .filter((one) => /^on|^style$|^src/.test(one.name) && one.name !== "style").map((one) => one.name)"""
+    assert tab.card.evaluate(unknown) == []
 
 
 def test_hostile_text_is_shown_as_it_is_and_asks_nobody_for_anything(
@@ -64,46 +74,98 @@ def test_hostile_text_is_shown_as_it_is_and_asks_nobody_for_anything(
 ) -> None:
     pia = tab(app, app.sign_in("Pia", Role.REVIEWER, workflow))
     pia.open("/review")
-
     pia.sees(PARTS[0])
-    shown = pia.answer.get_by_test_id("stText").inner_text()
-    assert shown == HOSTILE
-    for place in (".st-key-conversation", ".st-key-beside"):
+    assert pia.answer.locator(".plain").text_content() == HOSTILE
+    for fold in pia.card.locator("summary").all():
+        fold.evaluate("summary => summary.parentElement.open = true")
+    for place in (".conversation", ".beside"):
         expect(pia.page.locator(place)).to_contain_text(PARTS[0])
-    for place in (".st-key-conversation", ".st-key-answer", ".st-key-beside", ".st-key-reason_1"):
-        expect(pia.page.locator(place)).to_contain_text(LITERALLY)
+    for place in (".conversation", ".answer .label", ".reason", ".top option", ".beside"):
+        expect(pia.page.locator(place).filter(has_text=NAME[:40]).first).to_contain_text(NAME[:80])
+    only_text(pia)
+
+    pia.answer.get_by_role("button", name="Shown plain; show rendered").click()
+    expect(pia.answer.locator(".rendered table")).to_have_count(1)
+    expect(pia.answer).to_contain_text("[image: remote] (https://evil.example/a.png)")
+    expect(pia.answer).to_contain_text("<script>alert(1)</script>")
     only_text(pia)
 
     pia.press("1")
-    pia.press("e")
+    pia.start_to_correct()
     expect(pia.field).to_have_value(HOSTILE)
+    pia.type(f"{HOSTILE}\n{NAME}")
+    expect(pia.page.locator(".diff")).to_contain_text("n.png")
     only_text(pia)
     pia.page.keyboard.press("Escape")
-    pia.sees(PARTS[0])
-
-    pia.page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")  # a list closes when the page scrolls
-    pia.look()
-    pia.page.locator(".st-key-workflow").get_by_role("combobox").press("ArrowDown")
-    expect(pia.page.get_by_role("option").filter(has_text=NAME)).to_have_count(1)
-    pia.page.get_by_role("option").filter(has_text=NAME).click()
-    pia.sees(PARTS[0])
-    only_text(pia)
-    pia.open("/home")
-    pia.reads("2 held")
+    pia.press("x")
+    pia.sees_tree()
+    expect(pia.page.locator(".done")).to_contain_text(PARTS[0][:20])
     only_text(pia)
 
 
-def test_a_long_line_breaks_and_a_name_cannot_turn_its_neighbours_around(
+def test_hostile_json_and_a_hostile_note_stay_text(app: App, tab: Callable[..., Tab], workflow: int) -> None:
+    query = "UPDATE item SET queue_at = 0 WHERE workflow_id = :id AND id IN (SELECT item_id FROM item_content"
+    app.change(f"{query} WHERE output = :output)", id=workflow, output=TREE)
+    ray = tab(app, app.sign_in("Ray", Role.REVIEWER, workflow))
+    ray.open("/review")
+    ray.sees_tree()
+    expect(ray.answer).to_contain_text(NAME)
+    expect(ray.answer).to_contain_text("__proto__")
+    only_text(ray)
+    ray.start_to_correct()
+    ray.type(f"{NAME}{HOSTILE}")
+    only_text(ray)
+    ray.is_answered()
+    app.change("UPDATE item SET lease_until = 1 WHERE workflow_id = :id", id=workflow)
+
+    ray.page.keyboard.press("Control+Enter")
+    ray.page.keyboard.press("Control+Enter")
+
+    ray.is_told("ran out")
+    expect(ray.notes).to_contain_text(NAME)
+    only_text(ray)
+
+
+def test_what_turns_the_reading_direction_around_or_cannot_be_seen_is_marked(
     app: App, tab: Callable[..., Tab], workflow: int
 ) -> None:
-    app.change("UPDATE item SET queue_at = 0 WHERE workflow_id = :id AND latency_ms IS NOT NULL", id=workflow)
+    query = "UPDATE item SET queue_at = 0 WHERE workflow_id = :id AND latency_ms IS NOT NULL"
+    app.change(query, id=workflow)
     quin = tab(app, app.sign_in("Quin", Role.REVIEWER, workflow))
     quin.open("/review")
+    quin.sees("The last.")
 
-    quin.sees("x" * 50)
-    assert quin.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    assert len(quin.answer.get_by_test_id("stText").inner_text()) == len(LONG)
-    expect(quin.key("Approve")).to_be_in_viewport()
-    facts = quin.answer.get_by_test_id("stCaptionContainer").inner_text()
-    assert not set(facts) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-    assert facts.endswith("1.2 s · $0.0030")
+    for place in (".answer .label", ".conversation"):
+        shown = quin.page.locator(place).first.text_content() or ""
+        assert "U+202E" in shown
+        assert "U+200B" in shown
+        assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b")
+    expect(quin.answer.locator(".label")).to_contain_text("1.2 s · $0.0030")
+
+
+def test_a_megabyte_without_a_space_is_painted_within_a_second_and_stays_usable(
+    app: App, tab: Callable[..., Tab]
+) -> None:
+    flow = app.add_workflow("a megabyte", ["Short.", LONG, "After it."])
+    una = tab(app, app.sign_in("Una", Role.REVIEWER, flow))
+    una.open("/review")
+    una.sees("Short.")
+    una.look()
+
+    painted = una.page.evaluate("""async () => {
+      const inside = (one) => one.shadowRoot?.querySelector(".desk");
+      const root = [...document.querySelectorAll("*")].map(inside).find(Boolean);
+      const before = root.dataset.painted, began = performance.now();
+      document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "a", bubbles: true, composed: true}));
+      while (root.dataset.painted === before) await new Promise((done) => setTimeout(done, 5));
+      return performance.now() - began;
+    }""")
+
+    assert painted < 1_000
+    assert len(una.answer.locator(".plain").text_content() or "") == len(LONG)
+    assert una.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    expect(una.key("Approve")).to_be_in_viewport()
+    una.press("a")
+    una.sees("After it.")
+    una.is_answered()
+    assert [verdict for _, verdict in app.verdicts(flow)] == ["approve", "approve"]

@@ -46,7 +46,7 @@ def test_a_newcomer_gets_from_the_first_visit_to_exported_verdicts(
     set_up(ada)
 
     ada.sees(SAMPLES[0]["output"])
-    expect(ada.answer).to_contain_text("59.00 EUR")
+    expect(ada.card).to_contain_text("59.00 EUR")
     assert ada.page.url == f"{app.url}/review"
     expect(ada.page).to_have_title("Review · Neuro Review")
 
@@ -71,18 +71,19 @@ def test_a_newcomer_gets_from_the_first_visit_to_exported_verdicts(
     ada.reads("A rejection needs a reason")
     assert stored(app, "sample-03", "held") == ("held", None, [], None)
     ada.press("1")
-    expect(ada.page.locator(".st-key-reason_1 button")).to_have_attribute("kind", "primary")
+    expect(ada.page.locator(".reason").first).to_have_attribute("aria-pressed", "true")
     ada.press("x")
     ada.sees(SAMPLES[3]["output"])
     assert stored(app, "sample-03", "rejected") == ("rejected", "reject", ["Wrong fact or number"], None)
 
     ada.press("s")
     ada.sees(SAMPLES[4]["output"])
+    ada.is_answered()
     skipped = app.row(
         "SELECT p.kind, i.status FROM item_pass p JOIN item i ON i.id = p.item_id WHERE i.external_id = 'sample-04'"
     )
     assert tuple(skipped) == ("skip", "held")
-    expect(ada.page.locator(".st-key-bar")).to_contain_text("3 verdicts today")
+    expect(ada.card).to_contain_text("3 verdicts today")
 
     final_at = app.row("SELECT max(final_at) AS at FROM decision").at
     ada.page.wait_for_timeout(max(0, final_at - now()) / 1000 + 10)

@@ -117,7 +117,7 @@ def test_a_verdict_that_has_not_been_sent_is_undone_without_a_word_to_the_server
     workflow, cal = sit(app, tab, "Cal")
     cal.is_answered()
     waiting: list[Any] = []
-    cal.page.route("**/desk/sync", lambda route: waiting.append(route))
+    cal.page.route("**/desk/sync", lambda route: waiting.extend([route]))
     cal.press("a")
     cal.sees(OUTPUTS[1])
     cal.start_to_correct()

@@ -82,14 +82,14 @@ class Desk {
   skip() {
     const card = this.item;
     this.act("skip", card);
-    this.drop(card);
+    this.drop(card, true);
     this.send();
   }
 
   escalate() {
     const card = this.item;
     this.act("escalate", card);
-    this.drop(card);
+    this.drop(card, true);
     this.send();
   }
 
@@ -128,12 +128,12 @@ class Desk {
     this.changed();
   }
 
-  drop(card) {
+  drop(card, stays = false) {
     this.order = this.order.filter((item) => item !== card.item);
     this.cards.delete(card.item);
     this.chosen.delete(card.item);
     this.texts.delete(card.item);
-    if (this.counts) this.counts.held = Math.max(0, this.counts.held - 1);
+    if (this.counts && !stays) this.counts.held = Math.max(0, this.counts.held - 1);
     this.correcting = null;
     this.touch();
     this.changed();
@@ -363,6 +363,7 @@ class Desk {
     if (op.kind === "decide") {
       this.done = this.done.filter((one) => one !== entry);
       this.today = Math.max(0, this.today - 1);
+      this.empty = false;   // it may come back
     }
     this.note({says: ack.says, text: op.text ?? null, about: (entry ?? undone)?.begins});
   }

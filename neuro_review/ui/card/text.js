@@ -96,7 +96,7 @@ const tree = (value, name = null, depth = 0) => {
     if (more > 0) box.append(el("div", {class: "leaf quiet"}, `${count(more)} more, in the plain view`));
   };
   box.addEventListener("toggle", fill);
-  if (depth < 3) { box.open = true; fill(); }
+  if (depth < 4) { box.open = true; fill(); }   // as deep as a tool's name in a call of it
   return box;
 };
 

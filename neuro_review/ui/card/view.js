@@ -46,7 +46,8 @@ class View {
     const card = this.desk.item;
     const shown = card ? `${card.item}:${card.lease}` : null;
     this.root.classList.toggle("idle", !card);
-    if (shown !== this.shown) this.drawItem(card, shown);
+    const another = shown !== this.shown;
+    if (another) this.drawItem(card, shown);
     if (card) this.drawAnswer(card);
     this.drawTop();
     this.drawReasons(card);
@@ -55,6 +56,12 @@ class View {
     this.drawEmpty(card);
     this.drawBar(card);
     this.drawState();
+    if (another && card) this.toTop();   // last: it lays out the page, and once is enough
+  }
+
+  toTop() {
+    this.middle.scrollIntoView?.({block: "nearest"});
+    (document.querySelector('[data-testid="stMain"]') ?? window).scrollTo?.(0, 0);
   }
 
   drawItem(card, shown) {
@@ -64,8 +71,6 @@ class View {
     this.answering = null;
     if (!card) return;
     fill(this.conversation, ...this.turns(card));
-    this.middle.scrollIntoView?.({block: "nearest"});
-    (document.querySelector('[data-testid="stMain"]') ?? window).scrollTo?.(0, 0);
     requestAnimationFrame(() => {
       const channel = new MessageChannel();   // after the frame has been painted
       channel.port1.onmessage = () => {
