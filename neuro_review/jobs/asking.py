@@ -17,7 +17,7 @@ from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
 from neuro_review.exports.formats import Format
 from neuro_review.exports.rows import Filter
 from neuro_review.imports.fields import Fields
-from neuro_review.jobs import files
+from neuro_review.jobs import columns, files
 from neuro_review.jobs.rows import NEEDS, find
 from neuro_review.workflows import Workflow
 
@@ -50,11 +50,9 @@ def ask_import(
     """
     if find(session, job_id):
         return
-    targets = [target for target, _ in fields.pairs]
-    if "output" not in targets:
-        raise InvalidError("Choose the column that holds the output.", "output")
-    if "model" not in targets and not model:
-        raise InvalidError("Choose the column that holds the model, or name one model for all rows.", "model")
+    unchosen = columns.missing(fields, model)
+    if unchosen:
+        raise InvalidError(unchosen[0])
     check_text(model or "", "model", 500)
     files.upload(job_id)
     if workflow_id is None:

@@ -36,6 +36,8 @@ MOST_LETTERS = 300
 PATIENCE = 0.5
 """Seconds in which rows are counted one by one; a longer file is judged by what was counted."""
 
+ANY_MODEL = "?"
+
 # What other tools call it, the likeliest first.
 CALLED = {
     "output": (
@@ -215,6 +217,15 @@ def mapped(chosen: dict[str, str | None], kept: list[str]) -> Fields:
     return Fields(pairs + [(f"{METADATA}{column}", column) for column in kept], only=True)
 
 
+def missing(fields: Fields, model: str | None) -> list[str]:
+    """Return what must still be chosen, as sentences."""
+    targets = {target for target, _ in fields.pairs}
+    said = [] if "output" in targets else ["Choose the column that holds the output."]
+    if "model" not in targets and not model:
+        said.append("Which model wrote them? Choose its column, or name one model for all rows.")
+    return said
+
+
 def unused(sample: Sample, fields: Fields) -> list[str]:
     """Return the columns that the mapping leaves out, without what lies inside others."""
     inside = {column.split(".")[0] for _, column in fields.pairs} | {column for _, column in fields.pairs}
@@ -223,7 +234,11 @@ def unused(sample: Sample, fields: Fields) -> list[str]:
 
 
 def tried(sample: Sample, fields: Fields, model: str | None) -> Trial:
-    """Return what the first rows would become with a mapping."""
+    """Return what the first rows would become with a mapping; what is still `missing` is no fault of theirs."""
+    targets = {target.split(".")[0] for target, _ in fields.pairs} | {"output"} | ({"model"} if model else set())
+    if "output" not in {target for target, _ in fields.pairs}:
+        return Trial(len(sample.rows), {}, [])
+    model = model if "model" in targets else ANY_MODEL
     rows = Reading("", sample.format, iter(sample.rows), io.BytesIO(), None)
     doors = Doors(NOWHERE, replace(NOWHERE, origin=Origin.HISTORY))
     ready: list[Ready] = []
@@ -236,7 +251,6 @@ def tried(sample: Sample, fields: Fields, model: str | None) -> Trial:
             reasons[reason] += 1
             lines.setdefault(reason, aside.number)
     problems = [Problem(reason, rows, lines[reason]) for reason, rows in reasons.most_common()]
-    targets = {target.split(".")[0] for target, _ in fields.pairs} | {"output", "model"}
     return Trial(len(sample.rows), _items(ready[:ROWS_SHOWN], targets), problems)
 
 

@@ -79,7 +79,9 @@ def run(database: Database, held: Claim) -> int:
             result, error = _done(database, job, heart)
     except KeyboardInterrupt:
         if not heart.lost:
+            done, total, counts = heart.far
             with database.writing() as session:
+                leases.report(session, held, done=done, total=total, result=counts)
                 leases.let_go(session, held, counts=False)
         return STOPPED
     with database.writing() as session:

@@ -44,16 +44,18 @@ def do(database: Database, job: Job, told: Told) -> dict[str, Any]:
 
 def _import(database: Database, job: Job, by: Actor, workflow: str, told: Told) -> dict[str, Any]:
     tally = Tally()
+    # What an attempt before has stored counts as there already; whoever reads the counts must know of it.
+    again = {"resumed": 1} if job.attempts > 1 or job.result else {}
 
     def progress(far: Progress) -> None:
-        told(far.done, far.total, tally.counts())
+        told(far.done, far.total, tally.counts() | again)
 
     fields = Fields([(target, column) for target, column in job.asked["fields"]], only=True)
     import_file(
         database, files.upload(job.id), workflow, by, fields=fields, model=job.asked["model"], tally=tally,
         rejected=files.made(job.id) / files.REJECTED, progress=progress,
     )  # fmt: skip
-    return tally.counts()
+    return tally.counts() | again
 
 
 def _export(database: Database, job: Job, by: Actor, workflow: str, told: Told) -> dict[str, Any]:

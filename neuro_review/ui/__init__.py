@@ -159,7 +159,7 @@ STYLE = """
 [data-testid="stText"] { white-space: pre-wrap; overflow-wrap: anywhere; }
 [data-testid="stCaptionContainer"] { opacity: 1; color: var(--quiet); }
 [data-testid="stCaptionContainer"] p { color: inherit; }
-button[kind^="primary"], button[kind^="primary"] * { color: light-dark(#fff, #06211e); }
+button[kind^="primary"]:enabled, button[kind^="primary"]:enabled * { color: light-dark(#fff, #06211e); }
 
 .st-key-menu { gap: .4rem; }
 .st-key-menu [data-testid="stCaptionContainer"] { padding-top: .9rem; }

@@ -20,7 +20,7 @@ from neuro_review.workflows import Workflow
 NEXT = "_export_next"
 SEEN = "_export_seen"
 COUNTED_FOR = 10 * SECOND
-"""Counting a million reviews takes a second; within so long the same question is not asked again."""
+"""So long the same question is not asked again; where counting takes seconds, twenty times as long as that."""
 SHOWN = ("verdict", "reviewer", "model", "output", "final_text", "reasons", "external_id", "created_at", "reviewed_at")
 HINTS = {
     Format.JSONL: "Every text as it is, one review a line.",
@@ -41,11 +41,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was counted last, and when."""
+    """What was counted last, and until when that will do."""
 
     workflow_id: int
     choice: Filter
-    at: int
+    until: int
     preview: Preview
 
 
@@ -73,28 +73,31 @@ def form(by: Actor, flows: list[Workflow]) -> tuple[Asked, Preview]:
 def _filter(by: Actor, flow_id: int) -> Filter:
     with ui.read() as session:
         known = preview.names(session, flow_id, by)
-    places = st.columns(5)
-    since = places[0].date_input("From day (UTC)", None, key="export_since", format="YYYY-MM-DD")
-    until = places[1].date_input("To day (UTC)", None, key="export_until", format="YYYY-MM-DD")
-    verdict = places[2].selectbox("Verdict", list(Verdict), index=None, placeholder="any", key="export_verdict")
-    model = places[3].selectbox(
-        "Model", known.models, index=None, placeholder="any", accept_new_options=True, key=f"export_model_{flow_id}"
-    )
-    reviewer = places[4].selectbox(
-        "Reviewer", known.reviewers, index=None, placeholder="any", accept_new_options=True,
-        key=f"export_reviewer_{flow_id}",
-    )  # fmt: skip
+    with st.grid(5, min_column_width=150):
+        since = st.date_input("From day (UTC)", None, key="export_since", format="YYYY-MM-DD")
+        until = st.date_input("To day (UTC)", None, key="export_until", format="YYYY-MM-DD")
+        verdict = st.selectbox("Verdict", list(Verdict), index=None, placeholder="any", key="export_verdict")
+        model = st.selectbox(
+            "Model", known.models, index=None, placeholder="any", accept_new_options=True,
+            key=f"export_model_{flow_id}",
+        )  # fmt: skip
+        reviewer = st.selectbox(
+            "Reviewer", known.reviewers, index=None, placeholder="any", accept_new_options=True,
+            key=f"export_reviewer_{flow_id}",
+        )  # fmt: skip
     st.caption("Days go by when the item was submitted, both days included.")
     return preview.filter_of(since, until, model, verdict, reviewer)
 
 
 def _counted(by: Actor, flow_id: int, choice: Filter) -> Preview:
     seen: _Seen | None = st.session_state.get(SEEN)
-    if seen and (seen.workflow_id, seen.choice) == (flow_id, choice) and now() - seen.at < COUNTED_FOR:
+    if seen and (seen.workflow_id, seen.choice) == (flow_id, choice) and now() < seen.until:
         return seen.preview
+    asked_at = now()
     with st.spinner("Counting…"), ui.read() as session:
         found = preview.look(session, flow_id, by, choice)
-    st.session_state[SEEN] = _Seen(flow_id, choice, now(), found)
+    good_until = now() + max(COUNTED_FOR, 20 * (now() - asked_at))
+    st.session_state[SEEN] = _Seen(flow_id, choice, good_until, found)
     return found
 
 

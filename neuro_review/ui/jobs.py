@@ -47,7 +47,7 @@ def _list(kind: JobKind, was_live: bool) -> None:
     if not found:
         st.caption("None yet. What you start is found here again, also after you left.")
     for job in found:
-        with st.container(border=True, key=f"job_{job.id}"):
+        with st.container(border=True, gap="xsmall", key=f"job_{job.id}"):
             _import(job) if kind is JobKind.IMPORT else _export(job)
 
 
@@ -56,8 +56,8 @@ def _import(job: Job) -> None:
     _state(job, f"{job.share:.0%} · {phrases.count(job.result.get('read', 0), 'row')} read")
     if job.state == JobState.DONE:
         st.text(summary(job.result))
-    if job.attempts > 1 and job.state == JobState.DONE:
-        st.caption("It was interrupted and began again: what was stored before counts as there already.")
+    if job.result.get("resumed") and job.state == JobState.DONE:
+        st.caption("It was interrupted and began again: what it had stored by then is counted as there already.")
     if job.result.get("rejected") and not job.is_open:
         _rejected(job)
 
@@ -86,7 +86,7 @@ def _made(job: Job) -> None:
         return
     st.text(f"{held} · {size(job.result['bytes'])} · kept for another {phrases.span(job.expires_at - now())}")
     with st.container(horizontal=True):
-        _link("Download", job, Part.DATA, kind="primary")
+        _link("Download", job, Part.DATA)
         _link("Download the manifest", job, Part.MANIFEST)
     with st.expander("What the file holds", key=f"holds_{job.id}"):
         _manifest(job)
@@ -142,9 +142,9 @@ def _why_it_waits(since: int) -> None:
         st.caption("It waits for long. If nothing of yours or of others is running, look into the log of the server.")
 
 
-def _link(label: str, job: Job, part: Part, *, kind: str = "secondary") -> None:
+def _link(label: str, job: Job, part: Part) -> None:
     # Not a download button: that would hold the whole file in the memory of the server.
-    st.link_button(label, f"/files/{job.id}/{part}", key=f"{part}_{job.id}", type=kind)  # type: ignore[call-overload]
+    st.link_button(label, f"/files/{job.id}/{part}", key=f"{part}_{job.id}")
 
 
 def summary(counts: dict[str, int]) -> str:

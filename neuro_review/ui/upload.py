@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from db.clock import new_id
 from db.tables import JobKind, Role
@@ -21,14 +22,14 @@ NEW = 0
 """Stands for a workflow that is still to be made."""
 TYPES = [suffix.removeprefix(".") for suffix in files.SUFFIXES]
 COMMAND = "python -m neuro_review import outputs.jsonl --workflow support --model my-model"
-MAIN = {"output": "Output", "prompt": "Prompt", "model": "Model", "external_id": "External id", "context": "Context",
-        "cost_usd": "Cost (USD)", "latency_ms": "Latency (ms)"}  # fmt: skip
+FIRST = {"output": "Output", "prompt": "Prompt", "model": "Model"}
+MAIN = {"external_id": "External id", "context": "Context", "cost_usd": "Cost (USD)", "latency_ms": "Latency (ms)"}
 PAST = {"verdict": "Verdict", "correction": "Correction", "reasons": "Reasons", "reviewer": "Reviewer",
         "decided_at": "Decided at", "adjudication": "Adjudication"}  # fmt: skip
 MORE = {"prompt_tokens": "Prompt tokens", "completion_tokens": "Completion tokens", "created_at": "Created at",
         "end_user": "End user", "prompt_version": "Prompt version", "trace_url": "Trace URL", "priority": "Priority",
         "metadata": "Metadata", "parameters": "Parameters"}  # fmt: skip
-LABELS = MAIN | PAST | MORE
+LABELS = FIRST | MAIN | PAST | MORE
 MOST_PROBLEMS = 5
 
 
@@ -39,7 +40,6 @@ class Kept:
     file_id: str
     job_id: str
     name: str
-    size: int
     sample: Sample | None = None
     refused: str | None = None
 
@@ -90,7 +90,7 @@ def _kept(given: object) -> Kept | None:
     if given is None or before is not None:
         return before
     name = files.shown_name(given.name)  # type: ignore[attr-defined]
-    kept = Kept(given.file_id, new_id(), name, given.size)  # type: ignore[attr-defined]
+    kept = Kept(given.file_id, new_id(), name)  # type: ignore[attr-defined]
     try:
         with given.getbuffer() as data, st.spinner("Reading the file…"):  # type: ignore[attr-defined]
             kept.sample = columns.look(files.keep(kept.job_id, name, data), name)
@@ -103,15 +103,18 @@ def _kept(given: object) -> Kept | None:
 
 def _form(kept: Kept, sample: Sample, by: Actor, places: list[Workflow]) -> None:
     many = f"{'' if sample.is_exact else 'about '}{phrases.count(sample.count, 'row')}"
-    ui.plain(f"{kept.name} · {sample.format} · {jobs.size(kept.size)} · {many}")
+    st.text(f"{sample.format} · {many}")
     with st.expander("The first rows, as the file has them"):
         st.dataframe(sample.table(), hide_index=True, key=f"raw_{kept.job_id}")
     fields, model = _mapping(kept, sample)
+    missing = columns.missing(fields, model)
     trial = columns.tried(sample, fields, model)
     _preview(kept, trial)
+    for sentence in missing:
+        st.info(sentence)
     workflow_id, new_workflow = _workflow(kept, by, places)
     chosen = Chosen(fields, model, workflow_id, new_workflow)
-    usable = bool(trial.items) and (workflow_id is not None or bool(new_workflow))
+    usable = bool(trial.items) and not missing and (workflow_id is not None or bool(new_workflow))
     st.button(
         f"Import {many}", key=f"import_{kept.job_id}", type="primary", disabled=not usable, on_click=_import,
         args=(kept, chosen),
@@ -122,28 +125,33 @@ def _mapping(kept: Kept, sample: Sample) -> tuple[Fields, str | None]:
     """Draw which column is which, and return what was chosen."""
     st.caption("Which column is which? Only what is chosen here comes in.")
     guess = columns.guessed(sample)
-    chosen = _choices(kept, sample, guess, MAIN)
-    model = st.text_input(
-        "Model, for rows that name none", key=f"model_{kept.job_id}", max_chars=500, placeholder="my-model"
-    )
+    with _grid():
+        chosen = _choices(kept, sample, guess, FIRST)
+        model = st.text_input("Model of rows that name none", key=f"model_{kept.job_id}", max_chars=500)
+        chosen |= _choices(kept, sample, guess, MAIN)
     past = st.expander("Labels of the past", expanded="verdict" in guess, key=f"past_{kept.job_id}")
     with past:
         st.caption("A row with a verdict (approve, correct, reject) is counted as a label, and not held for review.")
-        chosen |= _choices(kept, sample, guess, PAST)
+        with _grid():
+            chosen |= _choices(kept, sample, guess, PAST)
     with st.expander("More fields", key=f"more_{kept.job_id}"):
-        chosen |= _choices(kept, sample, guess, MORE)
+        with _grid():
+            chosen |= _choices(kept, sample, guess, MORE)
         left = columns.unused(sample, columns.mapped(chosen, []))
         also = st.multiselect("Keep as metadata", left, key=f"metadata_{kept.job_id}")
     fields = columns.mapped(chosen, also)
     return fields, model.strip() or None
 
 
+def _grid() -> DeltaGenerator:
+    return st.grid(4)
+
+
 def _choices(kept: Kept, sample: Sample, guess: dict[str, str], fields: dict[str, str]) -> dict[str, str | None]:
     chosen: dict[str, str | None] = {}
-    places = st.columns(3)
-    for number, (target, label) in enumerate(fields.items()):
+    for target, label in fields.items():
         seems = guess.get(target)
-        chosen[target] = places[number % 3].selectbox(
+        chosen[target] = st.selectbox(
             label, sample.columns, index=sample.columns.index(seems) if seems else None,
             placeholder="not in the file", key=f"map_{target}_{kept.job_id}",
         )  # fmt: skip

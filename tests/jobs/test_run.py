@@ -21,6 +21,7 @@ from neuro_review.jobs import downloads, files, keeper, leases
 from neuro_review.jobs import run as process
 from neuro_review.jobs.leases import MOST_ATTEMPTS, WORN_OUT
 from neuro_review.jobs.rows import Job
+from neuro_review.verify import verify
 from tests.conftest import Team
 from tests.exports.stock import past
 from tests.jobs.conftest import csv_of, find, until, value
@@ -161,6 +162,7 @@ def test_jobs_are_done_one_after_the_other_by_processes_of_their_own(
     with kept(db):
         until(lambda: not any(find(db, one).is_open for one in job_ids))
 
+    assert verify(db).first is None
     assert [find(db, one).state for one in job_ids] == [JobState.DONE] * 2
     assert [child.returncode for child in children] == [process.DONE] * 2
     assert items(db) == 2
@@ -183,6 +185,7 @@ def test_an_import_whose_process_is_killed_begins_again_and_loses_and_doubles_no
     assert items(db) == MANY
     assert job.result["held"] + job.result["duplicates"] == MANY
     assert job.result["duplicates"] >= stored
+    assert job.result["resumed"]
     assert (job.result["read"], job.result["rejected"]) == (MANY + 1, 1)
     assert sorted(path.name for path in files.folder(job_id).iterdir()) == [files.REJECTED]
 
@@ -210,6 +213,7 @@ def test_an_import_whose_worker_is_killed_is_taken_on_by_the_next(db: Database, 
 
     assert (job.state, items(db)) == (JobState.DONE, MANY)
     assert job.result["held"] + job.result["duplicates"] == MANY
+    assert job.result["resumed"]
 
 
 def test_a_worker_that_ends_gives_the_job_back(

@@ -114,13 +114,19 @@ def test_nothing_can_be_imported_before_output_model_and_workflow_are_known(team
     app = upload(open_page(team.ada), b"x,y\n1,Hello\n")
     assert choice(app, "Output") is None
     assert button(app).disabled
-    assert any(said.endswith("output and model are missing.") for said in words(app))
+    assert [one.value for one in app.info] == [
+        "Choose the column that holds the output.",
+        "Which model wrote them? Choose its column, or name one model for all rows.",
+    ]
 
     choose(app, "Output", "y")
     assert button(app).disabled
+    assert len(app.info) == 1
+    assert app.dataframe[1].value["Output"].tolist() == ["Hello"]
     next(one for one in app.text_input if one.label.startswith("Model")).set_value("larch")
     ran(app)
     assert not app.warning
+    assert not app.info
     assert button(app).disabled
     choose(app, "Workflow", team.other.id)
 
