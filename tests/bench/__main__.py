@@ -1,52 +1,40 @@
-"""Benches, on demand: `python -m tests.bench store`.
+"""Benches, on demand: `python -m tests.bench store` and `python -m tests.bench review`.
+
+store: imports, exports, and the steps of a reviewer over the database.
 
 --rows N          how many rows are imported and exported (500,000)
---engine WHICH    sqlite, postgresql or both
 --sizes A,B,C     how many items are held while a reviewer works (10000,100000,1000000)
 --times N         how often each step of the reviewer is measured (1,000)
 --only WHAT       files or queue
+
+review: from a key to the next text painted, in Chromium over the real app.
+
+--rows N          how many real outputs are held (20,000)
+--times N         how often the key is pressed (200); the last half counts
+--beside WHAT     label-studio: the same texts in it, afterwards, in the same browser
+--peer FOLDER     where Label Studio is installed, or is to be and to stay; otherwise in a folder that goes again
+
+Both:
+
+--engine WHICH    sqlite, postgresql or both (store: both, review: sqlite)
 --quick           tiny numbers: does it run at all?
 """
 
 import argparse
-import contextlib
 import os
-import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from db.engine import Database
-from db.migrate import migrate
+from tests.bench.databases import databases
 from tests.bench.figures import machine, pace
 from tests.bench.files import imports_and_exports
 from tests.bench.queue import reviewing
-from tests.engines import postgres_server
-
-
-@contextlib.contextmanager
-def databases(engine: str, folder: Path) -> Iterator[Callable[[], str]]:
-    """Give what makes a fresh database and returns its address; PostgreSQL waits for the disk as in earnest."""
-    if engine == "postgresql":
-        with postgres_server(durable=True) as server:
-            yield lambda: server.url(server.create())
-        return
-
-    def fresh() -> str:
-        url = f"sqlite:///{folder / secrets.token_hex(4)}.db"
-        database = Database(url)
-        migrate(database)
-        database.dispose()
-        return url
-
-    yield fresh
 
 
 def store(options: argparse.Namespace) -> None:
     print(machine())
-    engines = ("sqlite", "postgresql") if options.engine == "both" else (options.engine,)
-    for engine in engines:
+    for engine in options.engines:
         with tempfile.TemporaryDirectory(prefix="nr-bench-") as name, databases(engine, Path(name)) as fresh:
             os.environ["NEURO_REVIEW_FOLDER"] = str(Path(name) / "house")
             print(f"\n{engine}, before: {pace()}", flush=True)
@@ -58,20 +46,55 @@ def store(options: argparse.Namespace) -> None:
             print(f"\n{engine}, after: {pace()}", flush=True)
 
 
+def review(options: argparse.Namespace) -> None:
+    from tests.bench import label_studio, outputs, screen
+    from tests.bench import review as bench
+    from tests.browser.house import chromium
+
+    if not outputs.are_here():
+        sys.exit(outputs.MISSING)
+    last, sittings = max(1, options.times // 2), []
+    with screen.said(), tempfile.TemporaryDirectory(prefix="nr-bench-") as name, chromium() as browser:
+        print(f"{machine()}\n{bench.versions(browser)}\nbefore: {pace()}", flush=True)
+        for engine in options.engines:
+            folder = Path(name) / engine
+            folder.mkdir()
+            with databases(engine, folder) as fresh:
+                sat = bench.sit(f"Neuro Review, {engine}", browser, fresh(), folder, options.rows, options.times)
+            print(*(f"{sat.name}: {line}" for line in sat.said), sep="\n", flush=True)
+            sittings.append(sat)
+        painted = bench.painted(last, sittings)
+        if options.beside:
+            peer = options.peer or Path(name) / "peer"
+            label_studio.beside(painted, browser, peer, Path(name), min(options.rows, label_studio.MANY), last)
+        print(painted, bench.worked(last, sittings), f"\nafter: {pace()}", sep="\n", flush=True)
+
+
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("store",))
-    parser.add_argument("--rows", type=int, default=500_000)
-    parser.add_argument("--engine", choices=("sqlite", "postgresql", "both"), default="both")
+    about, *more = (__doc__ or "").split("\n\n", 1)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description=about, epilog="".join(more),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("what", choices=("store", "review"))
+    parser.add_argument("--rows", type=int)
+    parser.add_argument("--engine", choices=("sqlite", "postgresql", "both"))
     parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")])
-    parser.add_argument("--times", type=int, default=1_000)
+    parser.add_argument("--times", type=int)
     parser.add_argument("--only", choices=("files", "queue"))
+    parser.add_argument("--beside", choices=("label-studio",))
+    parser.add_argument("--peer", type=lambda text: Path(text).resolve())
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args(arguments)
+    storing = options.what == "store"
+    rows, times, sizes = (500_000, 1_000, [10_000, 100_000, 1_000_000]) if storing else (20_000, 200, [])
     if options.quick:
-        options.rows, options.sizes, options.times = 600, options.sizes or [50, 100, 200], 10
-    options.sizes = options.sizes or [10_000, 100_000, 1_000_000]
-    store(options)
+        rows, times, sizes = 600 if storing else 200, 10, [50, 100, 200]
+        options.rows = options.times = None
+    options.rows, options.times, options.sizes = options.rows or rows, options.times or times, options.sizes or sizes
+    engine = options.engine or ("both" if storing else "sqlite")
+    options.engines = ("sqlite", "postgresql") if engine == "both" else (engine,)
+    (store if storing else review)(options)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 from db.engine import Database
 from tests.bench import rows
+from tests.bench.databases import settle
 from tests.bench.figures import Table, load, version
 from tests.bench.watch import Measured, measure
 
@@ -45,22 +46,15 @@ def imports_and_exports(fresh: Callable[[], str], many: int, folder: Path) -> li
         _add(imported, name, IMPORT_TARGET, measure("import", url, str(path), "bench"))
         path.unlink()
         print(imported.rows[-1], flush=True)
-    _settle(urls["labels of the past"])
+    database = Database(urls["labels of the past"])
+    settle(database)
+    database.dispose()
     for form in FORMATS:
         path = folder / f"labels.{form}"
         _add(exported, form, EXPORT_TARGET, measure("export", urls["labels of the past"], str(path), "bench", form))
         print(exported.rows[-1], path.stat().st_size, flush=True)
         path.unlink()
     return [imported, exported]
-
-
-def _settle(url: str) -> None:
-    """Let PostgreSQL finish with the rows that came in, which it would otherwise do during the first export."""
-    database = Database(url)
-    if not database.is_sqlite:
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE")
-    database.dispose()
 
 
 def _add(table: Table, name: str, target: int, found: Measured) -> None:

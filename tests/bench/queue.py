@@ -15,6 +15,7 @@ from neuro_review import access, decisions, intake, queue, releases, workflows
 from neuro_review.access import Actor
 from neuro_review.decisions import Opinion
 from neuro_review.intake import Door, Submission, prepare
+from tests.bench.databases import settle
 from tests.bench.figures import Table, load, percentile, version
 from tests.bench.work import OPERATOR
 
@@ -91,9 +92,7 @@ def furnish(url: str, size: int) -> Hall:
         batch = [prepare(door, Submission(model=f"m{n % 4}", output=f"Answer {n}.", prompt="Why?")) for n in numbers]
         with database.writing() as session:
             intake.store(session, door, batch)
-    if not database.is_sqlite:
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE")
+    settle(database)
     return Hall(size, database, reviewer, flow)
 
 

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.bench import outputs
 from tests.bench.figures import Table, percentile
+from tests.bench.screen import processor
+from tests.browser.house import chromium
 from tests.engines import skip_or_fail
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -26,6 +30,46 @@ def test_the_store_bench_runs(engine: str) -> None:
     assert ran.returncode == 0, ran.stderr[-2_000:]
     for expected in ("held, scattered ids", "parquet", "claim 10", "p95 ratio", "cores"):
         assert expected in ran.stdout
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not outputs.are_here(), reason=outputs.MISSING)
+def test_the_review_bench_runs_and_proves_that_each_key_brought_the_next_text() -> None:
+    with chromium() as browser:
+        assert browser.is_connected()
+    command = [sys.executable, "-m", "tests.bench", "review", "--quick"]
+
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr[-2_000:]
+    for expected in (
+        "200 real outputs held",
+        "10 keys: each painted another text",
+        "10 verdicts in the database, each once",
+        "Key to next text painted",
+        "Server CPU per verdict",
+    ):
+        assert expected in ran.stdout
+
+
+@pytest.mark.skipif(not outputs.are_here(), reason=outputs.MISSING)
+def test_the_real_outputs_are_of_the_lengths_they_are_said_to_be_and_no_two_alike() -> None:
+    texts = [row["output"] for row in outputs.submissions(3_000)]
+
+    assert len(set(texts)) == 3_000
+    assert outputs.SHORTEST <= min(map(len, texts)) < max(map(len, texts)) <= outputs.LONGEST
+
+
+def test_the_processor_time_of_another_process_is_counted() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import sys\nfor n in range(3_000_000): pass\nsys.stdin.read()"],
+                             stdin=subprocess.PIPE)  # fmt: skip
+    cpu = processor(child.pid)
+    before = cpu()
+    while cpu() < before + 5:
+        assert child.poll() is None
+        time.sleep(0.01)
+
+    child.communicate()
 
 
 def test_a_percentile_is_one_of_the_values() -> None:
