@@ -141,7 +141,7 @@ def fields(mine: Finder) -> None:
 
 
 def _more(choices: Choices, asked: dict[str, Any]) -> None:
-    first, second, third = st.columns(3)
+    first, second, third, fourth = st.columns(4)
     first.multiselect(
         "Status", list(Status), format_func=str.capitalize, key=_key("statuses"), placeholder="Any", **asked
     )
@@ -151,11 +151,10 @@ def _more(choices: Choices, asked: dict[str, Any]) -> None:
     )  # fmt: skip
     named: dict[str, Any] = {"index": None, "accept_new_options": True, "placeholder": "Any", **asked}
     third.selectbox("Reviewer", choices.reviewers, key=_key("reviewer"), **named)
-    first.selectbox("Model", choices.models, key=_key("model"), **named)
-    second.selectbox("Reason", choices.reasons, key=_key("reason"), **named)
-    with third, st.container(horizontal=True):
-        st.date_input("From (UTC day)", value=None, key=_key("first_day"), format="YYYY-MM-DD", **asked)
-        st.date_input("To (UTC day)", value=None, key=_key("last_day"), format="YYYY-MM-DD", **asked)
+    fourth.selectbox("Model", choices.models, key=_key("model"), **named)
+    first.selectbox("Reason", choices.reasons, key=_key("reason"), **named)
+    second.date_input("From (UTC day)", value=None, key=_key("first_day"), format="YYYY-MM-DD", **asked)
+    third.date_input("To (UTC day)", value=None, key=_key("last_day"), format="YYYY-MM-DD", **asked)
 
 
 def found(mine: Finder) -> list[Row]:
@@ -189,13 +188,13 @@ def _shown(row: Row) -> dict[str, str]:
 def _nothing(mine: Finder, leaf: Leaf) -> None:
     with st.container(border=True, key="nothing"):
         if leaf.stopped is not None:
-            st.subheader("Nothing matches so far")
+            st.header("Nothing matches so far")
         elif mine.wanted == Wanted() and len(mine.leaves) == 1:
-            st.subheader("No outputs yet")
+            st.header("No outputs yet")
             st.text("As soon as an application hands something in, or a file is imported, it can be found here.")
             return
         else:
-            st.subheader("Nothing matches")
+            st.header("Nothing matches")
         _turn(mine, leaf)
         st.button("Clear all filters", key="clear", on_click=ask, args=(mine, {}))
 

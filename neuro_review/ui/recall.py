@@ -23,7 +23,7 @@ def recall_form(story: Story) -> None:
         st.button("Recall…", key=_of("recall_begin", item_id), on_click=_begin, args=(item_id,))
         return
     with st.container(border=True, key="recall"):
-        st.subheader("Recall this release")
+        st.header("Recall this release")
         st.text(f"The application {source} is told at once not to use it any more. A recall cannot be undone.")
         st.text_area("Why is it recalled? (needed; kept with the item)", key=_of("recall_reason", item_id), height=90)
         verdict = st.radio(

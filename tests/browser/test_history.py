@@ -8,7 +8,8 @@ import pytest
 from db.tables import Role, Verdict
 from neuro_review import access, decisions
 from neuro_review.decisions import Opinion
-from tests.browser.house import App, Tab, expect
+from tests.browser.house import App, Locator, Tab, expect
+from tests.browser.test_accessible import SCHEMES, faults, settle
 from tests.browser.test_hostile import HOSTILE, NAME
 from tests.helpers import make_item
 from tests.screens.deciding import judge, without_grace
@@ -29,6 +30,15 @@ def tick(tab: Tab, row: int) -> None:
     """Choose a row of the list, whose cells are painted on a canvas."""
     grid = tab.page.locator("[class*='st-key-found_'] .dvn-scroller")
     grid.click(position={"x": 16, "y": 35 + 35 * row + 17})
+
+
+def options(tab: Tab, box: Locator) -> None:
+    """Open a list of options; it closes when the page moves or is drawn anew, so that one try may not be enough."""
+    for _ in range(20):
+        box.press("ArrowDown")
+        tab.page.wait_for_timeout(300)
+        if tab.page.get_by_role("option").count():
+            return
 
 
 def hostile_item(app: App, flow: int, by: access.Actor) -> str:
@@ -102,8 +112,7 @@ def test_two_rows_are_for_working_on_together_and_hostile_choices_stay_text(app:
     one.open("/history")
     one.reads("2 found")
     one.page.get_by_text("More filters").click()
-    one.page.wait_for_timeout(600)  # the fields unfold, and a list closes when something moves
-    one.page.get_by_role("combobox", name="Model").press("ArrowDown")
+    options(one, one.page.get_by_role("combobox", name="Model"))
     expect(one.page.get_by_role("option").filter(has_text=NAME)).to_have_count(1)
     one.page.keyboard.press("Escape")
     tick(one, 0)
@@ -129,7 +138,7 @@ def test_the_form_of_a_recall_shows_hostile_reasons_as_text(app: App, tab: Calla
     one.page.get_by_role("button", name="Recall…").click()
     form = one.page.locator(".st-key-recall")
     form.get_by_label("Why is it recalled?").fill("It was wrong.")
-    form.get_by_role("combobox", name="Reasons").press("ArrowDown")  # a list closes when the page scrolls
+    options(one, form.get_by_role("combobox", name="Reasons"))
     one.page.get_by_role("option").filter(has_text=NAME).click()
     one.page.keyboard.press("Escape")
     expect(form).to_contain_text("evil.example/n.png")
@@ -143,3 +152,54 @@ def test_the_form_of_a_recall_shows_hostile_reasons_as_text(app: App, tab: Calla
     row = app.row("SELECT label, recalled_at FROM item WHERE id = :id", id=item_id)
     assert row.label == "reject"
     assert row.recalled_at is not None
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_each_state_of_the_page_is_accessible(app: App, tab: Callable[..., Tab], scheme: str) -> None:
+    flow = app.add_workflow(f"Accessible {scheme}", ["An answer.", "Another answer."])
+    token, lena = reviewer(app, f"Lena{scheme}", flow)
+    with app.database.writing() as session:
+        without_grace(session, flow)
+        item_id = make_item(session, flow)
+        judge(session, item_id, lena, Verdict.CORRECT, "The other output.")
+    one = tab(app, token, color_scheme=scheme)
+    found = {}
+
+    def look(state: str, sentence: str) -> None:
+        one.reads(sentence)
+        settle(one)
+        one.page.wait_for_timeout(600)  # what moves on screen comes to rest
+        found[state] = faults(one)
+
+    one.open("/history")
+    one.reads("3 found")
+    one.page.get_by_text("More filters").click()
+    look("filters", "To (UTC day)")
+    tick(one, 0)
+    look("a story below the list", "What happened")
+    one.page.get_by_label("Text in prompt").fill("nowhere")
+    one.page.keyboard.press("Enter")
+    look("nothing found", "Nothing matches")
+    one.page.get_by_text("Saved views").click()
+    look("views", "only you see your views")
+    one.open("/history?id=nothing")
+    look("no item", "There is no item by that id")
+    one.open(f"/history?id={item_id}")
+    one.page.get_by_role("button", name="Recall…").click()
+    look("recall", "Recall this release")
+    assert {state: said for state, said in found.items() if said} == {}
+
+
+def test_a_row_is_chosen_by_keyboard_alone(app: App, tab: Callable[..., Tab]) -> None:
+    flow = app.add_workflow("Keyboard", ["The older answer.", "The newer answer."])
+    one = tab(app, app.sign_in("Mo", Role.REVIEWER, flow))
+    one.open("/history")
+    one.reads("2 found")
+    for _ in range(30):
+        one.page.keyboard.press("Tab")
+        if one.page.evaluate("document.activeElement.dataset.testid") == "data-grid-canvas":
+            break
+    one.page.keyboard.press("ArrowDown")
+    one.page.keyboard.press("Shift+Space")
+
+    expect(one.page.locator(".st-key-story_answer")).to_contain_text("The older answer.")

@@ -41,7 +41,7 @@ def history(db: Database, by: Actor, item_id: str | None = None) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    elements = (*app.text, *app.error, *app.info, *app.caption, *app.subheader, *app.code)
+    elements = (*app.text, *app.error, *app.info, *app.caption, *app.header, *app.code)
     return "\n".join(element.value for element in elements)
 
 
@@ -145,7 +145,7 @@ def test_a_link_opens_the_story_of_its_item(db: Database, team: Team) -> None:
     assert shown.count(HOSTILE) >= 8
     assert f"/history?id={item_id}" in next(element.value for element in app.code)
     assert not app.dataframe
-    for element in (*app.caption, *app.markdown, *app.subheader, *app.title):
+    for element in (*app.caption, *app.markdown, *app.header, *app.title):
         assert "![x]" not in element.value
         assert "<b>" not in element.value
     html = "".join(element.proto.body for element in app.get("html"))
