@@ -153,6 +153,8 @@ STYLE = """
 .stMainBlockContainer h1 { font-size: 1.5rem; padding: 0 0 .5rem; }
 .stMainBlockContainer h2 { font-size: 1.3rem; padding: .2rem 0; }
 .stMainBlockContainer h2 { font-size: 1.15rem; padding: .6rem 0 .2rem; }
+/* Chosen and under the pointer, the accent on its own tint would be too pale to read. */
+[data-testid="stButtonGroup"] button[aria-checked="true"] p { color: light-dark(#0b4f4a, #7ff0e2); }
 .stMainBlockContainer h3 { font-size: 1.05rem; }
 [class*="st-key-row_"] { padding: .3rem .9rem; }
 [class*="st-key-open_"] button p { font-size: 1rem; text-decoration: underline; text-underline-offset: .2em; }
