@@ -63,7 +63,7 @@ if asked_for is not None:
     st.button("All outputs", key="all", icon=":material/arrow_back:", on_click=st.query_params.clear)
     told = _story(asked_for)
     if told is not None:
-        bulk_actions([asked_for])
+        bulk_actions([told.item_id])
         screen.draw(told)
     st.stop()
 

@@ -152,6 +152,8 @@ def _more(choices: Choices, asked: dict[str, Any]) -> None:
     named: dict[str, Any] = {"index": None, "accept_new_options": True, "placeholder": "Any", **asked}
     third.selectbox("Reviewer", choices.reviewers, key=_key("reviewer"), **named)
     fourth.selectbox("Model", choices.models, key=_key("model"), **named)
+    # A row of its own, so that they stand in this order where they stand below each other.
+    first, second, third, _ = st.columns(4)
     first.selectbox("Reason", choices.reasons, key=_key("reason"), **named)
     second.date_input("From (UTC day)", value=None, key=_key("first_day"), format="YYYY-MM-DD", **asked)
     third.date_input("To (UTC day)", value=None, key=_key("last_day"), format="YYYY-MM-DD", **asked)
