@@ -218,7 +218,7 @@ def prepare(
     parts = [given.model, prompt, given.output, context, metadata, given.prompt_version]
     name = given.external_id or (item_id if name_of is None else name_of(parts))
     output_hash, content_hash = text_hash(salt, raw), parts_hash(salt, parts)
-    created_at = given.created_at if given.created_at is not None else at
+    created_at = at if given.created_at is None else given.created_at
     flow, u = door.workflow, panel_coin(item_id)
     panel = u < flow.panel_rate
     item = (
@@ -230,11 +230,10 @@ def prepare(
         at, "all", 1.0, flow.rubric_version, str(door.status), given.priority, 0 if panel else 1,
         queue_at(min(created_at, at), given.priority), None if flow.sla_ms is None else at + flow.sla_ms * 1000, 0, 0,
     )  # fmt: skip
-    facts = parts_hash(salt, _fixed(item))
     return Prepared(
         item_id, name, parts, salt, output_hash, item,
         (item_id, salt, prompt, isinstance(given.prompt, list), given.output, context, metadata),
-        first_event(item_id, at, door.actor, str(door.action), submitted_body(door, output_hash, content_hash, facts)),
+        first_event(item_id, at, door.actor, str(door.action), _submitted(door, salt, item)),
     )  # fmt: skip
 
 
@@ -245,8 +244,10 @@ def _written(given: Submission) -> tuple[str | None, str | None, str | None]:
     return prompt, context, as_json(given.metadata) if given.metadata is not None else None
 
 
-def submitted_body(door: Door, output_hash: str, content_hash: str, facts: str) -> str:
+def _submitted(door: Door, salt: str, item: tuple[Any, ...]) -> str:
     """Return the body of an item's first event: canonical JSON, put together by hand because it is on the fast path."""
+    output_hash, content_hash = item[7:9]
+    facts = parts_hash(salt, _fixed(item))
     return (
         f'{{"content":"{content_hash}","facts":"{facts}","origin":"{door.origin}","output":"{output_hash}",'
         f'"source":{door.source_id},"workflow":{door.workflow.id}}}'

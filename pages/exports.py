@@ -22,5 +22,5 @@ else:
         on_click=exports.start, args=(asked,),
     )  # fmt: skip
     st.caption("A file is made in the background and kept for 24 hours. Each export is noted in the audit log.")
-st.subheader("Your exports")
+st.header("Your exports")
 jobs.exports()

@@ -122,7 +122,7 @@ def one_of_them(person_id: int) -> None:
     ui.plain(one.email)
     st.caption(f"{one.state} · {f'seen {phrases.ago(one.seen_at)} ago' if one.seen_at else 'never seen'}")
     with st.container(border=True):
-        st.subheader("Roles")
+        st.header("Roles")
         if not one.grants:
             st.text("No role: this person sees nothing.")
         for grant in one.grants:

@@ -62,7 +62,7 @@ def add_form(flows: dict[int, str]) -> None:
 def application(source: Source) -> None:
     """Draw one application with its keys."""
     with st.container(border=True, key=f"source_{source.id}"):
-        st.subheader(ui.md_escape(source.name))
+        st.header(ui.md_escape(source.name))
         for key in source.keys:
             with st.container(horizontal=True, vertical_alignment="center"):
                 ui.plain(key.workflow)

@@ -158,7 +158,7 @@ def one_of_them(workflow_id: int) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         with st.form(f"terms_{workflow_id}"):
-            st.subheader("Agreed")
+            st.header("Agreed")
             fields(workflow_id, agreed.terms(flow))
             st.caption(
                 "Applications and imports go by the name: after a change they must use the new one. The time to undo"
@@ -168,7 +168,7 @@ def one_of_them(workflow_id: int) -> None:
         owners_of(workflow_id)
     with right:
         with st.form(f"reasons_form_{workflow_id}"):
-            st.subheader("Reasons")
+            st.header("Reasons")
             reasons_field(workflow_id, reasons)
             st.form_submit_button("Save the reasons", on_click=_set_reasons, args=(workflow_id,))
         rubric_of(flow, versions)
@@ -181,7 +181,7 @@ def owners_of(workflow_id: int) -> None:
         owners = people.owners(session).get(workflow_id, [])
         names = people.names(session, person)
     with st.container(border=True):
-        st.subheader("Owners")
+        st.header("Owners")
         if not owners:
             st.text("Nobody answers for this workflow. Name an owner.")
         for owner in owners:
@@ -202,7 +202,7 @@ def owners_of(workflow_id: int) -> None:
 def rubric_of(flow: Workflow, versions: list[workflows.Rubric]) -> None:
     """Draw the rubric in force, ready to be written anew, and those before it."""
     with st.form(f"rubric_form_{flow.id}"):
-        st.subheader("Rubric")
+        st.header("Rubric")
         st.text_area(
             "What reviewers go by", versions[0].text if versions else "", height=190,
             key=f"rubric_{flow.id}_{flow.rubric_version}", max_chars=workflows.LONGEST_RUBRIC,

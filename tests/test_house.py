@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOP = {"app.py", "pages", "neuro_review", "db", "tests", "requirements.txt", "README.md", "pyproject.toml", "LICENSE"}
 # From the ground up; a room may import what stands before it in this list, and what shares its line.
 FLOORS = (
-    ("errors", "stats", "words", "phrases", "likeness"),
+    ("errors", "stats", "words", "phrases", "likeness", "rendering"),
     ("settings", "content"),
     ("audit",),
     ("access",),
@@ -22,7 +22,8 @@ FLOORS = (
     ("queue",),
     ("intake",),
     ("decisions", "releases", "history"),
-    ("sessions", "desk", "samples", "imports", "exports", "verify", "overview", "bulk", "views"),
+    ("sessions", "samples", "imports", "exports", "verify", "overview", "bulk", "views"),
+    ("desk",),
     ("stories",),
     ("jobs", "invitations"),
     ("worker",),

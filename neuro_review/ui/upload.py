@@ -61,7 +61,7 @@ def upload_form() -> None:
         places = asking.places(session, by, JobKind.IMPORT)
     if not places and not by.may(Role.ADMIN):
         return
-    st.subheader("Import a file")
+    st.header("Import a file")
     turn = st.session_state.setdefault(TURN, 0)
     given = st.file_uploader("File of outputs, or of labels of the past", type=TYPES, key=f"upload_{turn}")
     kept = _kept(given)
@@ -71,7 +71,7 @@ def upload_form() -> None:
         st.error(ui.md_escape(kept.refused or ""))
     else:
         _form(kept, kept.sample, by, places)
-    st.subheader("Your imports")
+    st.header("Your imports")
     jobs.imports()
 
 

@@ -166,7 +166,7 @@ def test_a_hostile_name_and_hostile_cells_are_only_text(db: Database, team: Team
     work(db)
     ran(app)
 
-    shown = [one.value for one in (*app.markdown, *app.caption, *app.error, *app.warning, *app.subheader)]
+    shown = [one.value for one in (*app.markdown, *app.caption, *app.error, *app.warning, *app.header)]
     assert not [one for one in shown if "evil" in one]
     assert files.shown_name(name) in words(app)
     assert value(db, "SELECT output FROM item_content") == HOSTILE

@@ -1,7 +1,5 @@
 """The screens' door: every page gates itself, a refusal keeps the page, and text of others stays text."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -13,10 +11,9 @@ from streamlit.testing.v1 import AppTest
 from db.clock import HOUR, MINUTE
 from db.engine import Database, DatabaseUnusableError
 from db.tables import Role
-from neuro_review import access, sessions, ui, workflows
+from neuro_review import access, sessions, ui
 from neuro_review.access import Actor
 from tests.conftest import OPERATOR, Clock
-from tests.helpers import make_item
 from tests.web.conftest import PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -156,36 +153,6 @@ def test_what_a_verb_changed_beside_the_database_is_taken_back_when_the_commit_i
 
 def no_room(*_: object) -> None:
     raise DatabaseUnusableError("The disk is full.")
-
-
-def test_who_is_away_is_asked_once_even_where_nothing_can_be_written(
-    db: Database, ada: Actor, ada_session: str, monkeypatch: pytest.MonkeyPatch, moved_clock: Clock
-) -> None:
-    with db.writing() as session:
-        flow = workflows.add(session, OPERATOR, "support")
-        make_item(session, flow.id, output="An output.")
-    app = AppTest.from_file(str(ROOT / "pages" / "review.py"), default_timeout=20)
-    app.user = {"session": ada_session}
-    assert "An output." in words(app.run())
-    app.session_state["desk"].touched_at -= HOUR
-    tried = []
-
-    @contextmanager
-    def refused(_: Database) -> Iterator[Session]:
-        tried.append(1)
-        raise DatabaseUnusableError("The disk is full.")
-        yield
-
-    with monkeypatch.context() as full:
-        full.setattr(Database, "writing", refused)
-        app.run()
-    assert [one.value for one in app.subheader] == ["You were away, so your items went back"]
-    assert "An output." not in words(app)
-    assert len(tried) == 1
-
-    moved_clock.forward(3 * MINUTE)  # the lease runs out
-    app.button(key="go_on").click().run()
-    assert "An output." in words(app)
 
 
 def test_what_the_clock_does_keeps_nobody_signed_in(db: Database, ada_session: str, moved_clock: Clock) -> None:
