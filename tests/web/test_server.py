@@ -102,7 +102,7 @@ def test_with_the_cookie_a_deep_link_runs_through_the_apps_own_menu(server: Serv
 
         for words in OF_A_PAGE:
             assert words in seen
-        assert "Your session has ended" not in seen
+        assert "Your session has ended. Sign in again." not in seen  # the card has a sentence of its own
         assert "traceback" not in seen.lower()
 
 
