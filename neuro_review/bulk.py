@@ -14,7 +14,7 @@ from db.tables import Role, Status, Verdict
 from neuro_review import decisions, likeness, queue, teams
 from neuro_review.access import Actor
 from neuro_review.decisions import Opinion
-from neuro_review.errors import ConflictError, InvalidError
+from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
 from neuro_review.likeness import Part
 from neuro_review.teams import Group, Member
 
@@ -360,6 +360,6 @@ def undo(session: Session, item_ids: Sequence[str], by: Actor) -> Done:
             with session.begin_nested():
                 queue.give_back(session, by, [(item_id, decisions.undo(session, item_id, by))])
             done.append(item_id)
-        except ConflictError:
+        except (ConflictError, NotAllowedError):  # another decided one meanwhile: the others still go back
             moved += 1
     return Done(done, moved)

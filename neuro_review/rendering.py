@@ -18,13 +18,18 @@ ELEMENTS = frozenset({
 })  # fmt: skip
 MOST_NESTED = 20
 DEEPEST = 40  # elements in elements; emphasis nests without a bound of its own
+# A row of a table is filled up to the width of its head: a few characters can ask for a million cells.
+MOST_CELLS = 20_000
+WITHOUT_TABLES = MarkdownIt("commonmark", {"html": False, "maxNesting": MOST_NESTED}).enable("strikethrough")
 PARSER = MarkdownIt("commonmark", {"html": False, "maxNesting": MOST_NESTED}).enable(["table", "strikethrough"])
 
 
 def rendered(text: str) -> Tree:
     """Return a text, read as Markdown, as a tree under one `div`."""
     root: Tree = ["div"]
-    _grow(root, PARSER.parse(text))
+    lines = text.split("\n")
+    cells = len(lines) * max(line.count("|") for line in lines)
+    _grow(root, (PARSER if cells <= MOST_CELLS else WITHOUT_TABLES).parse(text))
     return root
 
 

@@ -117,8 +117,8 @@ TODAY = sa.text(
     " (SELECT 1 FROM decision d JOIN retraction x ON x.decision_id = d.id WHERE d.review_id = v.id)"
 )
 LAST = sa.text(
-    "SELECT v.item_id, v.verdict, v.created_at, d.final_at, c.prompt, c.prompt_is_chat, c.output FROM review v"
-    " JOIN decision d ON d.review_id = v.id JOIN item_content c ON c.item_id = v.item_id"
+    "SELECT v.item_id, v.workflow_id, v.verdict, v.created_at, d.final_at, c.prompt, c.prompt_is_chat, c.output"
+    " FROM review v JOIN decision d ON d.review_id = v.id JOIN item_content c ON c.item_id = v.item_id"
     " WHERE v.person_id = :me AND v.created_at >= :since"
     " AND NOT EXISTS (SELECT 1 FROM retraction x WHERE x.decision_id = d.id) ORDER BY v.created_at DESC LIMIT :most"
 )
@@ -141,6 +141,7 @@ def recent(session: Session, by: Actor) -> list[dict[str, Any]]:
             "begins": begins(row.prompt, row.output, is_chat=row.prompt_is_chat),
         }
         for row in rows
+        if by.may(Role.REVIEWER, row.workflow_id)  # a role that went takes what could be read with it
     ]  # fmt: skip
 
 

@@ -260,7 +260,9 @@ def _draft(session: Session, op: Op, by: Actor) -> dict[str, Any]:
 
 
 def _escalate(session: Session, op: Op, by: Actor) -> dict[str, Any]:
-    if lifecycle.lock(session, op.item).escalated_at is None:
+    item = lifecycle.lock(session, op.item)
+    if item.escalated_at is None:
+        queue.own(item, by, op.lease)  # else a late one would take the item out of somebody else's hands
         queue.escalate(session, op.item, by)
     return {}
 

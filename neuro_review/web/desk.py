@@ -1,5 +1,6 @@
 """What the Review card asks for, without Streamlit in between: `POST /desk/sync`, and a text rendered for reading."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -67,4 +68,12 @@ async def _answered(request: Request, form: type[BaseModel], verb: Callable[[Any
         status, code = REFUSED[type(error)]
         return refusal(status, code, str(error))
     # A lone half of a surrogate pair cannot be here: no text with one was ever stored.
-    return Response(orjson.dumps(said), media_type="application/json", headers={"Cache-Control": "no-store"})
+    return Response(_written(said), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _written(said: Any) -> bytes:
+    """Return an answer as JSON, also where a stored prompt is nested so deep that within an answer it is too deep."""
+    try:
+        return orjson.dumps(said)
+    except TypeError:  # a single such item would keep its reviewers from every other one
+        return json.dumps(said, ensure_ascii=False).encode()

@@ -4,6 +4,7 @@ from sqlmodel import Session
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from db.engine import DatabaseUnusableError
 from neuro_review import sessions
 from neuro_review.errors import NeuroReviewError, NotAllowedError, NotSignedInError
 from neuro_review.jobs import downloads
@@ -32,6 +33,8 @@ async def download(door: Door, request: Request) -> Response:
         return notice(403, "Not allowed", str(error))
     except NotSignedInError as error:
         return notice(401, "Signed out", str(error))
+    except DatabaseUnusableError as error:
+        return notice(503, "Not available", str(error))
     except NeuroReviewError as error:
         return notice(404, "Not here", str(error))
     return FileResponse(file.path, filename=file.name, media_type=file.media_type, headers=HEADERS)

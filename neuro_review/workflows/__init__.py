@@ -92,14 +92,17 @@ def open_for(session: Session, by: Actor, name: str) -> Workflow:
     """Return the workflow of this name to bring something in, made without an owner if there is none.
 
     Raises:
-        NotAllowedError: there is none, and this person is no admin.
+        NotAllowedError: there is none, and this person is no admin; or not an owner of it.
         ConflictError: it is put away.
         InvalidError: the name cannot be used.
     """
     found = find(session, name)
     if found is not None and found.archived_at is not None:
         raise ConflictError(f"The workflow “{name}” is put away. Bring it back on the Workflows screen first.")
-    return found or add(session, by, name)
+    if found is None:
+        return add(session, by, name)
+    by.require(Role.OWNER, found.id)
+    return found
 
 
 def add(
@@ -260,6 +263,8 @@ HELD = sa.text(
     " OR EXISTS (SELECT 1 FROM item WHERE status = 'held' AND escalated_at IS NOT NULL AND workflow_id = :id)"
 )
 IN_GRACE = sa.text("SELECT 1 FROM item WHERE leaves_at IS NOT NULL AND workflow_id = :id LIMIT 1")
+# What it still brings in would be held where nobody is offered it.
+IMPORTING = sa.text("SELECT 1 FROM job WHERE finished_at IS NULL AND kind = 'import' AND workflow_id = :id LIMIT 1")
 
 
 def archive(session: Session, by: Actor, workflow_id: int) -> None:
@@ -267,10 +272,12 @@ def archive(session: Session, by: Actor, workflow_id: int) -> None:
 
     Raises:
         NotAllowedError: not an owner of the workflow.
-        ConflictError: outputs wait in it, or a verdict has not left yet.
+        ConflictError: outputs wait in it, an import is under way, or a verdict has not left yet.
     """
     flow = take(session, by, workflow_id)
     connection = session.connection()
+    if connection.execute(IMPORTING, {"id": workflow_id}).first():
+        raise ConflictError(f"An import into “{flow.name}” is under way. Try again once it has ended.")
     if connection.execute(HELD, {"id": workflow_id}).first():
         raise ConflictError(f"Outputs are still held in “{flow.name}”. Review them first; then put it away.")
     if connection.execute(IN_GRACE, {"id": workflow_id}).first():

@@ -22,6 +22,15 @@ Ask = Callable[..., str]
 OUTPUT = Fields([("output", "answer"), ("model", "model")], only=True)
 
 
+def test_a_workflow_is_not_put_away_while_an_import_into_it_is_under_way(
+    db: Database, team: Team, ask_import: Ask
+) -> None:
+    ask_import(csv_of(3))
+
+    with pytest.raises(ConflictError, match="An import into “support” is under way"), db.writing() as session:
+        workflows.archive(session, team.olu, team.support.id)
+
+
 def test_an_import_that_was_asked_for_waits_and_is_found_again_by_its_owner_alone(
     db: Database, team: Team, ask_import: Ask
 ) -> None:

@@ -63,6 +63,14 @@ def test_only_an_admin_adds_a_workflow(db: Database, team: Team) -> None:
             workflows.open_for(session, by, "new")
 
 
+def test_nothing_is_brought_into_a_workflow_by_who_does_not_own_it(db: Database, team: Team) -> None:
+    for by in (team.bo, team.eve):
+        with pytest.raises(NotAllowedError), db.writing() as session:
+            workflows.open_for(session, by, "support")
+    with db.writing() as session:
+        assert workflows.open_for(session, team.olu, "support") == team.support
+
+
 def test_a_workflow_is_made_with_all_that_was_agreed(db: Database, team: Team) -> None:
     with db.writing() as session:
         before = sessions.session_id(sessions.sign_in(session, sessions.look_up(session, team.bo.email)))

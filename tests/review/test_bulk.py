@@ -451,6 +451,20 @@ def test_a_verdict_on_many_is_undone_for_many_while_it_has_not_left(
     assert not came.can_be_undone()
 
 
+def test_of_many_undone_the_one_that_another_has_decided_since_holds_no_other_back(db: Database, team: Team) -> None:
+    items = put(db, team, 3)
+    came = decided(db, team.bo, read_through(db, team.bo, begun(db, team.bo, items)), Verdict.APPROVE)
+    with db.writing() as session:
+        queue.give_back(session, team.bo, [(items[0], decisions.undo(session, items[0], team.bo))])
+    decided(db, team.cy, read_through(db, team.cy, begun(db, team.cy, items[:1])), Verdict.APPROVE)
+
+    with db.writing() as session:
+        undone = bulk.undo(session, came.done, team.bo)
+
+    assert (sorted(undone.done), undone.moved) == (sorted(items[1:]), 1)
+    assert statuses(db, items) == ["approved", "held", "held"]
+
+
 def test_too_late_an_undo_changes_nothing_and_is_told(db: Database, team: Team, moved_clock: Clock) -> None:
     items = put(db, team, 2)
     came = decided(db, team.bo, read_through(db, team.bo, begun(db, team.bo, items)), Verdict.APPROVE)

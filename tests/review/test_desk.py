@@ -414,7 +414,7 @@ def test_nobody_gives_back_skips_or_takes_up_what_lies_on_anothers_desk(
     (card,) = bo.sit_down()
     mine = [[card["item"], card["lease"]]]
 
-    cy.ask(cy.op("give_back", card), cy.op("skip", card))
+    cy.ask(cy.op("give_back", card), cy.op("skip", card), cy.op("escalate", card))
     said = cy.ask(renew=mine, resume=mine, want=10)
 
     assert (said["kept"], said["cards"]) == ([], [])
@@ -536,6 +536,19 @@ def test_the_last_verdicts_are_told_with_what_is_left_to_undo_them(
     ]  # fmt: skip
     assert all(0 < one["undo"] <= 5000 and one["begins"] == "A prompt." for one in said["recent"])
     assert (said["today"], said["counts"]["held"]) == (2, 1)
+
+
+def test_what_was_decided_is_not_told_any_more_once_the_role_is_gone(
+    db: Database, bo: Browser, items: Callable[..., list[str]]
+) -> None:
+    items(1)
+    (card,) = bo.sit_down()
+    bo.ask(bo.decide(card))
+    assert len(bo.ask(count=True)["recent"]) == 1
+
+    change(db, "DELETE FROM role_grant WHERE person_id = :me", me=bo.by.person_id)
+
+    assert bo.ask(count=True)["recent"] == []
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,17 @@ def test_what_is_nested_without_end_ends(text: str) -> None:
     assert time.perf_counter() - began < 5
 
 
+def test_a_table_that_would_be_filled_up_to_a_million_cells_stays_text() -> None:
+    wide = "|".join("a" * 300) + "\n" + "|".join("-" * 300) + "\n" + "a\n" * 218 + "\n"
+    began = time.perf_counter()
+
+    tree = rendered(wide * 60)
+
+    assert time.perf_counter() - began < 5
+    assert "table" not in {part[0] for part in tree[1:]}
+    assert rendered("| a | b |\n|---|---|\n| 1 | 2 |")[1][0] == "table"
+
+
 def test_an_address_stands_as_text_behind_its_words() -> None:
     assert rendered("See [the *rules*](https://a.example/?b).") == [
         "div", ["p", "See ", "the ", ["em", "rules"], " (https://a.example/?b)", "."],

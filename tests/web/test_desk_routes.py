@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from db.engine import Database
 from db.tables import Role
-from neuro_review import access, sessions
+from neuro_review import access, intake, sessions, workflows
 from neuro_review.web.desk import NOT_UNDERSTOOD
 from tests.conftest import OPERATOR, Team
 from tests.helpers import make_item
@@ -213,6 +213,24 @@ def test_while_the_database_is_away_a_verdict_waits_and_is_done_once_afterwards(
         (ack,) = nia.post(SYNC, json=ops).json()["acks"]
         assert ack["ok"]
     assert [row[2] for row in reviews(db)] == [TYPED]
+
+
+def test_an_item_nested_as_deep_as_can_be_stored_keeps_nobody_from_the_others(
+    db: Database, team: Team, outputs: list[str], reviewer: Callable[..., TestClient]
+) -> None:
+    nia = reviewer("Nia")
+    deep: Any = "x"
+    for _ in range(251):
+        deep = [deep]
+    with db.writing() as session:
+        door = intake.Door(team.support, workflows.source_id(session, "app"), "source:1")
+        given = {"model": "m", "output": "An output.", "prompt": [{"role": "user", "content": deep}]}
+        intake.store(session, door, [intake.prepare(door, intake.Submission.model_validate(given))])
+
+    said = nia.post(SYNC, json={"want": 10})
+
+    assert said.status_code == 200
+    assert len(said.json()["cards"]) == len(outputs) + 1
 
 
 def test_a_text_is_rendered_for_who_is_signed_in_and_a_very_long_one_is_not(
