@@ -227,11 +227,13 @@ def _in_use(session: Session, person_id: int) -> bool:
     return row.disabled_at is None
 
 
+# Who was only invited so far cannot sign in yet, and perhaps never will.
 LAST_ADMIN = sa.text(
     "SELECT 1 FROM role_grant g JOIN person p ON p.id = g.person_id WHERE g.person_id = :person AND g.role = 'admin'"
     " AND g.workflow_id IS NULL AND p.disabled_at IS NULL AND (:all OR g.id = :grant) AND NOT EXISTS (SELECT 1 FROM"
     " role_grant o JOIN person q ON q.id = o.person_id WHERE o.role = 'admin' AND o.workflow_id IS NULL"
-    " AND q.disabled_at IS NULL AND q.id <> :person)"
+    " AND q.disabled_at IS NULL AND q.id <> :person AND (q.password_hash IS NOT NULL"
+    " OR NOT EXISTS (SELECT 1 FROM invitation v WHERE v.person_id = q.id)))"
 )
 # Whose only owner this is: by a role of the workflow's own, or by one for every workflow.
 LEFT_ALONE = sa.text(

@@ -98,7 +98,7 @@ def set_members(session: Session, team_id: int, by: Actor, person_ids: Iterable[
     """Let these people, and nobody else, be in a group.
 
     Raises:
-        NotAllowedError: not an owner of a workflow.
+        NotAllowedError: not an owner of a workflow, or of one whose outputs wait for the group.
         NotFoundError: there is no such group, or somebody has no account in use.
         ConflictError: outputs wait for the group, and nobody would be left to review them.
     """
@@ -106,14 +106,17 @@ def set_members(session: Session, team_id: int, by: Actor, person_ids: Iterable[
     connection = session.connection()
     if connection.execute(sa.text("SELECT 1 FROM team WHERE id = :id"), {"id": team_id}).first() is None:
         raise NotFoundError("There is no such group.")
+    waits = connection.execute(WAITS_FOR, {"team": team_id}).scalars().all()
+    for workflow_id in waits:
+        by.require(Role.OWNER, workflow_id)
     wanted = sorted(set(person_ids))
     if set(wanted) - {one.id for one in people(session)}:
         raise NotFoundError("Somebody you chose has no account in use. Load the page again.")
-    if not wanted and connection.execute(WAITS_FOR, {"team": team_id}).first():
+    if not wanted and waits:
         raise ConflictError("Outputs wait for this group. Assign them to somebody else first, or leave a reviewer in.")
     connection.execute(sa.text("DELETE FROM team_member WHERE team_id = :team"), {"team": team_id})
     insert_rows(session, "team_member", "team_id person_id", [(team_id, person_id) for person_id in wanted])
     record(session, f"team/{team_id}", by.audit_name, Action.TEAM_CHANGED, {"members": wanted})
 
 
-WAITS_FOR = sa.text("SELECT 1 FROM item WHERE status = 'held' AND team_id = :team LIMIT 1")
+WAITS_FOR = sa.text("SELECT DISTINCT workflow_id FROM item WHERE status = 'held' AND team_id = :team")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from db.clock import now
 from db.engine import Database
 from db.tables import Role
-from neuro_review import people, queue, sessions, workflows
+from neuro_review import invitations, people, queue, sessions, workflows
 from neuro_review.access import Actor
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from tests.conftest import OPERATOR, Clock, Team
@@ -129,6 +129,18 @@ def test_the_last_admin_and_the_last_owner_stay(db: Database, team: Team) -> Non
             people.disable(session, team.ada, of(person))
 
     assert (roles(db, team.ada), roles(db, team.olu)) == ("admin", "owner of support")
+
+
+def test_who_was_only_invited_is_no_other_admin_until_a_password_is_chosen(db: Database, team: Team) -> None:
+    with db.writing() as session:
+        link = invitations.invite(session, team.ada, "Zed", "zed@example.com", Role.ADMIN)
+
+    with pytest.raises(ConflictError, match="last admin"), db.writing() as session:
+        people.disable(session, team.ada, of(team.ada))
+
+    with db.writing() as session:
+        invitations.accept(session, link.code, "a hash")
+        people.disable(session, team.ada, of(team.ada))
 
 
 def test_with_a_successor_an_owner_may_go(db: Database, team: Team) -> None:

@@ -630,6 +630,19 @@ def test_a_group_for_which_outputs_wait_is_never_emptied(db: Database, team: Tea
         teams.set_members(session, night, team.olu, [])
 
 
+def test_a_group_for_which_outputs_of_another_workflow_wait_is_left_to_its_owner(db: Database, team: Team) -> None:
+    with db.writing() as session:
+        night = teams.add(session, team.ada, "Night")
+        teams.set_members(session, night, team.ada, [team.eve.person_id or 0])
+        queue.assign(session, make_item(session, team.other.id), team.ada, team_id=night)
+
+    with pytest.raises(NotAllowedError), db.writing() as session:
+        teams.set_members(session, night, team.olu, [team.bo.person_id or 0])
+
+    with db.writing() as session:
+        assert len(queue.claim(session, team.eve, [team.other.id])) == 1
+
+
 def test_only_an_owner_makes_groups(db: Database, team: Team) -> None:
     with db.writing() as session:
         night = teams.add(session, team.olu, "night")
