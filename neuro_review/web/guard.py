@@ -17,12 +17,15 @@ from neuro_review.settings import settings
 from neuro_review.web.answers import notice, refusal
 from neuro_review.web.door import Door
 from neuro_review.web.headers import cleaned, guarded, is_page_visit, is_same_site, token_of
+from neuro_review.words import Role
 
 HEALTH = "/healthz"
 SET_UP = "/auth/setup"
 SIGN_IN = "/auth/sign-in"
 BEFORE_SET_UP = frozenset({SET_UP, "/auth/style.css"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+# Streamlit keeps whatever comes in here in memory, for a page that asks for files or not.
+UPLOADS = "/_stcore/upload_file/"
 METRICS = frozenset({"/metrics", "/_stcore/metrics"})
 NOT_SET_UP = "Neuro Review is not set up yet. Open the link that the terminal prints."
 SIGNED_OUT = "You are not signed in, or your session has ended. Sign in at /auth/sign-in."
@@ -64,6 +67,8 @@ class Guard:
             return refusal(403, "foreign_origin", "This was sent from another site. Open Neuro Review itself.")
         if path != HEALTH and not await self.door.is_set_up():
             return None if path in BEFORE_SET_UP else _not_set_up(method, headers)
+        if path.startswith(UPLOADS) and visit is not None and not visit.person.may(Role.OWNER):
+            return refusal(403, "not_allowed", "Only an owner of a workflow uploads files. Ask an admin for the role.")
         if visit is not None or path == HEALTH or path.startswith(("/auth/", "/api/")):
             return None
         return _anonymous(scope, headers)

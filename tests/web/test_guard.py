@@ -10,7 +10,9 @@ from db.engine import Database
 from neuro_review import access, sessions, settings
 from neuro_review.access import Actor
 from neuro_review.web.door import Door
-from tests.web.conftest import PAGE, sign_in
+from neuro_review.words import Role
+from tests.conftest import OPERATOR
+from tests.web.conftest import PAGE, PASSWORD, sign_in
 
 STREAM = "/_stcore/stream"
 
@@ -43,6 +45,19 @@ def test_a_stranger_gets_no_part_of_a_page(client: TestClient, ada: Actor) -> No
         assert answer.json()["error"]["code"] == "not_signed_in"
     with pytest.raises(WebSocketDisconnect), client.websocket_connect(STREAM):
         pass
+
+
+def test_only_an_owner_sends_files_into_the_servers_memory(
+    browser: Callable[[], TestClient], db: Database, ada: Actor
+) -> None:
+    for name, role, status in (("Ron", Role.REVIEWER, 403), ("Ola", Role.OWNER, 200)):
+        email = f"{name.lower()}@example.com"
+        with db.writing() as session:
+            hashed = sessions.hash_password(PASSWORD, email)
+            access.add_person(session, OPERATOR, name, email, role, password_hash=hashed)
+        client = browser()
+        sign_in(client, email=email)
+        assert client.put("/_stcore/upload_file/a/b", content=b"x").status_code == status
 
 
 def test_the_house_sees_the_session_id_and_never_the_token_or_a_forged_header(client: TestClient, ada: Actor) -> None:
