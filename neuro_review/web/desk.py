@@ -33,7 +33,7 @@ REFUSED: dict[type[Exception], tuple[int, str]] = {
 class Text(BaseModel):
     """A text that somebody wants to see rendered."""
 
-    text: str = Field(max_length=100_000)  # longer ones are read as they are: a parser's time grows with them
+    text: str = Field(max_length=30_000)  # longer ones are read as they are: a parser's time grows with them
 
 
 def routes(door: Door) -> list[BaseRoute]:

@@ -76,21 +76,27 @@ class Desk {
     this.done.length = Math.min(this.done.length, RECENT);
     this.today += 1;
     this.drop(card);
-    this.send();
+    this.soon();
   }
 
   skip() {
     const card = this.item;
     this.act("skip", card);
     this.drop(card, true);
-    this.send();
+    this.soon();
   }
 
   escalate() {
     const card = this.item;
     this.act("escalate", card);
     this.drop(card, true);
-    this.send();
+    this.soon();
+  }
+
+  // It is kept already; the next item is painted before the line is asked to do anything.
+  soon() {
+    requestAnimationFrame(() => setTimeout(() => this.send()));
+    setTimeout(() => this.send(), 100);   // a page out of sight paints nothing
   }
 
   undo() {

@@ -45,24 +45,26 @@ class View {
   draw() {
     const card = this.desk.item;
     const shown = card ? `${card.item}:${card.lease}` : null;
-    this.root.classList.toggle("idle", !card);
     const another = shown !== this.shown;
+    const scrolled = another && card && this.scroller().scrollTop > 0;   // asked before anything moves, when it is free
+    this.root.classList.toggle("idle", !card);
     if (another) this.drawItem(card, shown);
     if (card) this.drawAnswer(card);
-    this.drawTop();
-    this.drawReasons(card);
-    this.drawDone();
-    this.drawNotes();
     this.drawEmpty(card);
     this.drawBar(card);
-    this.drawState();
-    if (another && card) this.toTop();   // last: it lays out the page, and once is enough
+    if (scrolled) this.scroller().scrollTo(0, 0);
+    if (!another || !card) this.drawRest();   // else in the frame after: the next item must not wait for it
   }
 
-  toTop() {
-    this.middle.scrollIntoView?.({block: "nearest"});
-    (document.querySelector('[data-testid="stMain"]') ?? window).scrollTo?.(0, 0);
+  drawRest() {
+    this.drawTop();
+    this.drawReasons(this.desk.item);
+    this.drawDone();
+    this.drawNotes();
+    this.drawState();
   }
+
+  scroller() { return document.querySelector('[data-testid="stMain"]') ?? document.documentElement; }
 
   drawItem(card, shown) {
     this.shown = shown;
@@ -78,6 +80,7 @@ class View {
         this.paintedAt = performance.now();
         this.painted = shown;
         this.root.dataset.painted = shown;
+        this.drawRest();
       };
       channel.port2.postMessage(null);
     });
