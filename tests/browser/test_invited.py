@@ -19,7 +19,7 @@ def test_an_invited_reviewer_opens_the_link_chooses_a_password_and_lands_on_revi
     admin.open("/people")
     admin.page.get_by_text("Invite somebody").click()
     admin.page.get_by_label("Name", exact=True).fill("Gil")
-    admin.page.get_by_label("E-mail, with which they sign in").fill("gil@example.com")
+    admin.page.get_by_label("E-mail, with which they sign in").fill("gil@invited.example.com")
     choose(admin, "Where", "invited to")
     admin.page.get_by_role("button", name="Make the invitation").click()
     admin.reads("Send this link to Gil.")
