@@ -13,16 +13,16 @@ pytestmark = pytest.mark.browser
 def test_an_invited_reviewer_opens_the_link_chooses_a_password_and_lands_on_review(
     app: App, tab: Callable[..., Tab]
 ) -> None:
-    workflow = app.add_workflow("invited to", ["The output that Gil reviews."])
-    app.add_workflow("not invited to", ["Nothing for Gil."])
+    workflow = app.add_workflow("invited to", ["The output that Gilbert reviews."])
+    app.add_workflow("not invited to", ["Nothing for Gilbert."])
     admin = tab(app, app.sign_in("Fritz", Role.ADMIN))
     admin.open("/people")
     admin.page.get_by_text("Invite somebody").click()
-    admin.page.get_by_label("Name", exact=True).fill("Gil")
+    admin.page.get_by_label("Name", exact=True).fill("Gilbert")
     admin.page.get_by_label("E-mail, with which they sign in").fill("gil@invited.example.com")
     choose(admin, "Where", "invited to")
     admin.page.get_by_role("button", name="Make the invitation").click()
-    admin.reads("Send this link to Gil.")
+    admin.reads("Send this link to Gilbert.")
     link = admin.page.locator(".st-key-link code").inner_text()
     assert link.startswith(f"{app.url}/auth/invitation?code=")
 
@@ -31,7 +31,7 @@ def test_an_invited_reviewer_opens_the_link_chooses_a_password_and_lands_on_revi
     gil.page.get_by_label("Password").fill(PASSWORD)
     gil.page.keyboard.press("Enter")
 
-    gil.sees("The output that Gil reviews.")
+    gil.sees("The output that Gilbert reviews.")
     assert gil.page.url == f"{app.url}/review"
     gil.press("a")
     gil.reads("Nothing waits for you")
@@ -51,12 +51,12 @@ def test_an_invited_reviewer_opens_the_link_chooses_a_password_and_lands_on_revi
 
 def test_who_is_disabled_is_out_at_once(app: App, tab: Callable[..., Tab]) -> None:
     workflow = app.add_workflow("closed to Hal", ["One.", "Two."])
-    hal = tab(app, app.sign_in("Hal", Role.REVIEWER, workflow))
+    hal = tab(app, app.sign_in("Halvard", Role.REVIEWER, workflow))
     hal.open("/review")
     hal.sees("One.")
     admin = tab(app, app.sign_in("Ines", Role.ADMIN))
     admin.open("/people")
-    admin.page.get_by_role("button", name="Hal", exact=True).click()
+    admin.page.get_by_role("button", name="Halvard", exact=True).click()
     admin.page.get_by_role("button", name="Disable …").click()
     admin.page.get_by_role("button", name="Disable this account").click()
     admin.reads("this person cannot sign in")
