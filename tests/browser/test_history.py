@@ -195,11 +195,17 @@ def test_a_row_is_chosen_by_keyboard_alone(app: App, tab: Callable[..., Tab]) ->
     one = tab(app, app.sign_in("Mo", Role.REVIEWER, flow))
     one.open("/history")
     one.reads("2 found")
+    table = one.page.locator("[data-testid=data-grid-canvas]")
+    expect(table).to_be_visible()
+    settle(one)
+    one.page.wait_for_timeout(1000)  # drawn anew while the page settles, it would lose the focus
     for _ in range(30):
         one.page.keyboard.press("Tab")
         if one.page.evaluate("document.activeElement.dataset.testid") == "data-grid-canvas":
             break
+    expect(table).to_be_focused()
     one.page.keyboard.press("ArrowDown")
+    one.page.wait_for_timeout(300)
     one.page.keyboard.press("Shift+Space")
 
     expect(one.page.locator(".st-key-story_answer")).to_contain_text("The older answer.")
