@@ -141,6 +141,31 @@ def test_a_verdict_that_has_not_been_sent_is_undone_without_a_word_to_the_server
                    id=workflow).n == 0  # fmt: skip
 
 
+def test_undo_of_a_verdict_that_the_server_refuses_counts_nothing(app: App, tab: Callable[..., Tab]) -> None:
+    workflow, dov = sit(app, tab, "Dov")
+    dov.is_answered()
+    dov.press("a")
+    dov.sees(OUTPUTS[1])
+    dov.is_answered()
+    waiting: list[Any] = []
+    dov.page.route("**/desk/sync", lambda route: waiting.extend([route]))
+    dov.press("a")
+    dov.sees(OUTPUTS[2])
+    while not waiting:
+        dov.page.wait_for_timeout(20)
+    dov.page.keyboard.press("u")
+    app.change("UPDATE item SET lease_n = lease_n + 1 WHERE status = 'held' AND workflow_id = :id", id=workflow)
+
+    for route in waiting:
+        route.continue_()
+    dov.page.unroute("**/desk/sync")
+
+    dov.is_answered()
+    expect(dov.card).to_contain_text("1 verdict today")
+    assert app.verdicts(workflow) == approved(1)
+    expect(dov.page.locator("a.entry")).to_have_count(1)
+
+
 def test_undo_while_the_line_is_down_is_done_once_it_is_back(app: App, tab: Callable[..., Tab]) -> None:
     workflow, deb = sit(app, tab, "Deb")
     deb.is_answered()

@@ -360,18 +360,20 @@ class Desk {
       }
       return;
     }
-    if (op.kind === "give_back") return;
+    if (op.kind === "give_back" || undone?.refused) return;
     if (op.kind === "draft" && this.cards.has(op.item)) this.cards.get(op.item).saved = undefined;
     if (undone) {
       this.done = [{...undone, undoUntil: 0}, ...this.done].slice(0, RECENT);
       this.today += 1;
     }
+    const takenBack = [...this.undoing.values()].find((one) => one.op === op.id);
+    if (takenBack) takenBack.refused = true;   // its undo finds nothing to undo, and counts nothing
     if (op.kind === "decide") {
       this.done = this.done.filter((one) => one !== entry);
-      this.today = Math.max(0, this.today - 1);
+      if (!takenBack) this.today = Math.max(0, this.today - 1);
       this.empty = false;   // it may come back
     }
-    this.note({says: ack.says, text: op.text ?? null, about: (entry ?? undone)?.begins});
+    this.note({says: ack.says, text: op.text ?? null, about: (entry ?? takenBack ?? undone)?.begins});
   }
 
   // Only what was asked about: what came into these hands meanwhile is in them.
