@@ -148,6 +148,10 @@ def parquet_rows(file: IO[bytes], limit: int, name: str) -> Iterator[Row | BadRo
             for part in _small(batch):
                 yield from _parquet_batch(part, number, limit)
                 number += part.num_rows
+    except MemoryError as error:  # Arrow's own is one too
+        raise InvalidError(
+            f"{name} unfolds into more memory than there is, after row {number:,}. Write it with smaller row groups."
+        ) from error
     except (pa.ArrowException, OSError) as error:
         raise InvalidError(f"{name} is damaged after row {number:,}: {error}. Write it again.") from error
 

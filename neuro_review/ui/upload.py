@@ -11,7 +11,7 @@ from neuro_review import phrases, ui
 from neuro_review.access import Actor
 from neuro_review.errors import NeuroReviewError
 from neuro_review.imports.fields import Fields
-from neuro_review.jobs import asking, columns, files
+from neuro_review.jobs import asking, columns, files, looking
 from neuro_review.jobs.columns import Sample, Trial
 from neuro_review.ui import jobs
 from neuro_review.workflows import Workflow
@@ -93,7 +93,7 @@ def _kept(given: object) -> Kept | None:
     kept = Kept(given.file_id, new_id(), name)  # type: ignore[attr-defined]
     try:
         with given.getbuffer() as data, st.spinner("Reading the file…"):  # type: ignore[attr-defined]
-            kept.sample = columns.look(files.keep(kept.job_id, name, data), name)
+            kept.sample = looking.look(files.keep(kept.job_id, name, data), name)
     except NeuroReviewError as error:
         kept.refused = str(error)
         files.remove(kept.job_id)

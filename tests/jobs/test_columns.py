@@ -2,6 +2,7 @@
 
 import io
 import json
+import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from db.clock import new_id
 from db.engine import Database
 from neuro_review.errors import InvalidError
 from neuro_review.imports.readers import Format
-from neuro_review.jobs import columns, files
+from neuro_review.jobs import columns, files, looking
 from neuro_review.jobs.columns import Problem, Sample
 from neuro_review.jobs.rows import Job
 from tests.conftest import DATA
@@ -31,7 +32,7 @@ def lines(*rows: Any) -> bytes:
 
 
 def look(data: bytes, name: str = "a.jsonl") -> Sample:
-    return columns.look(files.keep(new_id(), name, data), name)
+    return looking.look(files.keep(new_id(), name, data), name)
 
 
 def parquet(rows: list[dict[str, Any]]) -> bytes:
@@ -186,3 +187,25 @@ def test_real_files_are_recognised(file: str, expected: dict[str, str]) -> None:
 
     assert columns.guessed(sample) == expected
     assert columns.tried(sample, columns.mapped(dict(expected), []), "m").problems == []
+
+
+def test_a_file_that_unfolds_into_gigabytes_is_refused_and_this_process_stays_small() -> None:
+    many, long = 100_000, "x" * 100_000
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * many, pa.int32()), pa.array([long]))
+    nested = pa.ListArray.from_arrays(pa.array([0, many], pa.int32()), texts)
+    out = io.BytesIO()
+    pq.write_table(pa.table({"output": ["An answer."], "metadata": nested}), out)
+    assert len(out.getvalue()) < 10_000
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    with pytest.raises(InvalidError, match=r"^small\.parquet unfolds into more"):
+        look(out.getvalue(), "small.parquet")
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most < 50_000  # KiB
+
+
+def test_a_look_that_takes_too_long_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "LONGEST", 0.01)
+
+    with pytest.raises(InvalidError, match=r"^slow\.parquet unfolds into more"):
+        look(parquet(FLAT), "slow.parquet")
