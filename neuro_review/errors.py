@@ -13,6 +13,9 @@
 A `ValueError` out of the house is a bug and must look like one.
 """
 
+RACED = "Somebody else changed the same thing in this moment. Nothing was stored; try again."
+"""Said of two that the database let through one after the other, where the second no longer fits."""
+
 
 class NeuroReviewError(Exception):
     """Something a person can understand and act on."""

@@ -1,5 +1,7 @@
 """Workflows: what each has agreed, who answers for it, and what its reviewers go by."""
 
+from typing import TypeVar
+
 import streamlit as st
 
 from neuro_review import people, phrases, queue, ui, workflows
@@ -10,6 +12,7 @@ from neuro_review.workflows.agreed import Terms
 
 person = ui.open_page("Workflows", needs=Role.OWNER)
 NEW = 0
+Read = TypeVar("Read")
 
 
 def _open(workflow_id: int) -> None:
@@ -36,15 +39,30 @@ def _create() -> None:
         ui.hint(f"“{flow.name}” is there.")
 
 
+def _as_read(what: str, field: str, in_force: Read) -> Read:
+    """Return what a form was filled with at first, and keep what its reader knows of: both may be outdated by now.
+
+    Other values to begin with would make the fields other ones, without what was typed.
+    """
+    if field not in st.session_state:
+        st.session_state[what] = st.session_state[f"first_{what}"] = in_force
+    st.session_state.setdefault(what, in_force)
+    first: Read = st.session_state[f"first_{what}"]
+    return first
+
+
 def _change(workflow_id: int) -> None:
+    after = st.session_state.pop(f"agreed_{workflow_id}")
     with ui.act() as session:
-        agreed.change(session, ui.person(), workflow_id, _typed(workflow_id))
+        agreed.change(session, ui.person(), workflow_id, _typed(workflow_id), after=after)
         ui.hint("Saved.")
 
 
 def _set_reasons(workflow_id: int) -> None:
+    names = st.session_state[f"reasons_{workflow_id}"].splitlines()
+    after = st.session_state.pop(f"in_force_{workflow_id}")
     with ui.act() as session:
-        agreed.set_reasons(session, ui.person(), workflow_id, st.session_state[f"reasons_{workflow_id}"].splitlines())
+        agreed.set_reasons(session, ui.person(), workflow_id, names, after=after)
         ui.hint("The reasons are saved.")
 
 
@@ -159,7 +177,7 @@ def one_of_them(workflow_id: int) -> None:
     with left:
         with st.form(f"terms_{workflow_id}"):
             st.header("Agreed")
-            fields(workflow_id, agreed.terms(flow))
+            fields(workflow_id, _as_read(f"agreed_{workflow_id}", f"name_{workflow_id}", agreed.terms(flow)))
             st.caption(
                 "Applications and imports go by the name: after a change they must use the new one. The time to undo"
                 " holds from the next verdict on, a deadline for outputs that come in later."
@@ -169,7 +187,7 @@ def one_of_them(workflow_id: int) -> None:
     with right:
         with st.form(f"reasons_form_{workflow_id}"):
             st.header("Reasons")
-            reasons_field(workflow_id, reasons)
+            reasons_field(workflow_id, _as_read(f"in_force_{workflow_id}", f"reasons_{workflow_id}", reasons))
             st.form_submit_button("Save the reasons", on_click=_set_reasons, args=(workflow_id,))
         rubric_of(flow, versions)
     put_away(flow, held)

@@ -22,6 +22,7 @@ from neuro_review.access import Actor
 from neuro_review.decisions import Opinion
 from neuro_review.desk import cards
 from neuro_review.errors import (
+    RACED,
     ConflictError,
     InvalidError,
     LeaseLostError,
@@ -34,7 +35,6 @@ from neuro_review.queue import Lease
 
 MOST_OPS = 50
 LONGEST_LOOK = 5 * MINUTE
-RACED = "Somebody else changed the same thing in this moment. Nothing was stored; try again."
 SOMEBODY_ELSE = "Somebody else has signed in in this browser. Load the page again."
 ItemId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 LeaseN = Annotated[int, Field(ge=0, lt=1 << 31)]

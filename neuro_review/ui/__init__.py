@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from copy import deepcopy
 from textwrap import dedent
 from typing import Any, NoReturn, cast
 from urllib.parse import quote, urlsplit
@@ -16,7 +15,7 @@ from db.engine import Database, DatabaseUnusableError, explained
 from db.tables import Role
 from neuro_review import sessions
 from neuro_review.access import Actor
-from neuro_review.errors import NeuroReviewError, NotSignedInError
+from neuro_review.errors import RACED, NeuroReviewError, NotSignedInError
 from neuro_review.sessions import Visit
 from neuro_review.ui import once
 from neuro_review.web import opened
@@ -24,7 +23,6 @@ from neuro_review.web import opened
 REFUSAL = "_refusal"
 HINT = "_hint"
 UNATTENDED = "_unattended"
-RACED = "Somebody else changed the same thing in this moment. Nothing was stored; try again."
 PEOPLE = {Role.REVIEWER: "reviewers", Role.OWNER: "owners", Role.ADMIN: "admins", Role.EXPORT: "people who may export"}
 
 
@@ -81,24 +79,23 @@ def read() -> Iterator[Session]:
 
 
 @contextmanager
-def act(kept: object | None = None, *, touch: bool = True) -> Iterator[Session]:
+def act() -> Iterator[Session]:
     """Open a transaction for one verb, in a callback; a refusal is shown above the page, which stays.
 
-    Only the verb belongs in the block: it is left at the first refusal. What the verb changed in `kept` is taken back
-    with it, even where the commit was refused. What the clock does and no person is done without `touch`.
+    Only the verb belongs in the block: it is left at the first refusal. A key or a link that was to be shown once is
+    not shown when the commit was refused: it would open nothing.
     """
-    before = deepcopy(vars(kept)) if kept is not None else {}
+    shown = once.shown()
     try:
         with ExitStack() as stack:
             found, session = _begin(stack)
             yield cast(Session, session)
             if isinstance(session, Unopened):
                 raise session.why
-            if touch and found is not None and found.is_stale:
+            if found is not None and found.is_stale:
                 sessions.touch(session, found.session_id)
     except (NeuroReviewError, DatabaseUnusableError, sa.exc.IntegrityError) as error:
-        if kept is not None:
-            vars(kept).update(before)
+        once.show(shown)
         refuse(RACED if isinstance(error, sa.exc.IntegrityError) else _sentence(error))
 
 

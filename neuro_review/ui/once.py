@@ -19,6 +19,19 @@ def kept(page: str) -> Any:
     return made if of == page else None
 
 
+def shown() -> Any:
+    """Return what is kept now, whichever page it belongs to: for `show`."""
+    return st.session_state.get(KEPT)
+
+
+def show(before: Any) -> None:
+    """Keep again what was kept before something that failed."""
+    if before is not None:
+        st.session_state[KEPT] = before
+    else:
+        st.session_state.pop(KEPT, None)
+
+
 def put_away(but_of: str | None = None) -> None:
     """Forget what was shown; with a page, only what belongs to another one."""
     if st.session_state.get(KEPT, (but_of,))[0] != but_of:

@@ -16,7 +16,7 @@ from neuro_review import access, workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 from neuro_review.content import check_text
-from neuro_review.errors import InvalidError
+from neuro_review.errors import ConflictError, InvalidError
 from neuro_review.workflows import Workflow
 
 MOST_REASONS, LONGEST_REASON, LONGEST_FALLBACK = 50, 100, 10_000
@@ -24,6 +24,10 @@ LONGEST_GRACE = 86_400  # seconds
 UNITS = {"minutes": 60_000, "hours": 3_600_000, "days": 86_400_000}
 """In what a deadline is given, in milliseconds."""
 LONGEST_DEADLINE = 366 * UNITS["days"]
+MEANWHILE = (
+    "Somebody else changed this meanwhile. Nothing was saved, and what you typed stands below."
+    " Open this page in another tab to see theirs; save again to put yours in its place."
+)
 
 
 @dataclass(frozen=True)
@@ -77,15 +81,19 @@ def create(
     return workflows.by_id(session, flow.id)
 
 
-def change(session: Session, by: Actor, workflow_id: int, agreed: Terms) -> None:
+def change(session: Session, by: Actor, workflow_id: int, agreed: Terms, *, after: Terms | None = None) -> None:
     """Change what a workflow has agreed; grace holds from the next verdict on, a deadline for items that come in later.
+
+    `after` is what was read before this was written.
 
     Raises:
         NotAllowedError: not an owner of the workflow.
-        ConflictError: another one has this name.
+        ConflictError: another one has this name, or somebody else has changed it meanwhile.
         InvalidError: something of it cannot be used.
     """
     flow = workflows.take(session, by, workflow_id)
+    if after is not None and after != terms(flow):
+        raise ConflictError(MEANWHILE)
     name = flow.name if " ".join(agreed.name.split()) == flow.name else workflows.free_name(session, agreed.name)
     fallback = agreed.fallback.strip() or None
     check_text(fallback or "", "fallback")
@@ -123,22 +131,29 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def set_reasons(session: Session, by: Actor, workflow_id: int, names: Sequence[str]) -> None:
+def set_reasons(
+    session: Session, by: Actor, workflow_id: int, names: Sequence[str], *, after: Sequence[str] | None = None
+) -> None:
     """Put a list of reasons in force, in this order; one that is left out is retired, and stays in past verdicts.
+
+    `after` is the list that was read before this one was written.
 
     Raises:
         NotAllowedError: not an owner of the workflow.
+        ConflictError: somebody else has changed the list meanwhile.
         InvalidError: the list is empty or too long, or a reason cannot be used.
     """
     workflows.take(session, by, workflow_id)
-    wanted = _reasons(names)
-    if wanted == workflows.reasons(session, workflow_id):
+    wanted, in_force = _reasons(names), workflows.reasons(session, workflow_id)
+    if after is not None and list(after) != in_force:
+        raise ConflictError(MEANWHILE)
+    if wanted == in_force:
         return
     connection = session.connection()
     retire = sa.text(
         "UPDATE reason SET retired_at = :at WHERE workflow_id = :id AND retired_at IS NULL AND name = :name"
     )
-    for name in set(workflows.reasons(session, workflow_id)) - set(wanted):
+    for name in set(in_force) - set(wanted):
         connection.execute(retire, {"at": now(), "id": workflow_id, "name": name})
     put = sa.text(
         "INSERT INTO reason (workflow_id, name, position) VALUES (:id, :name, :position)"
@@ -166,31 +181,3 @@ def _reasons(names: Sequence[str]) -> list[str]:
             raise InvalidError(f"The reason “{name}” stands there twice. Remove one.", "reasons")
         seen.add(name.casefold())
     return wanted
-
-
-def rubric(session: Session, workflow_id: int) -> str | None:
-    """Return the rubric in force, or None while none is written."""
-    row = session.connection().execute(
-        sa.text(
-            "SELECT r.text FROM rubric r JOIN workflow w ON w.id = r.workflow_id AND w.rubric_version = r.version"
-            " WHERE w.id = :id"
-        ),
-        {"id": workflow_id},
-    ).first()  # fmt: skip
-    return str(row.text) if row else None
-
-
-def source_id(session: Session, name: str) -> int:
-    """Return the id of a source, making it at its first use."""
-    connection = session.connection()
-    row = connection.execute(sa.text("SELECT id FROM source WHERE name = :name"), {"name": name}).first()
-    if row:
-        return int(row.id)
-    made = connection.execute(
-        sa.text("INSERT INTO source (name, created_at) VALUES (:name, :at) ON CONFLICT (name) DO NOTHING RETURNING id"),
-        {"name": name, "at": now()},
-    ).first()
-    if made is None:  # somebody else made it in this moment
-        return int(connection.execute(sa.text("SELECT id FROM source WHERE name = :name"), {"name": name}).scalar_one())
-    record(session, f"source/{made.id}", "house", Action.SOURCE_ADDED, {"name": name})
-    return int(made.id)

@@ -165,6 +165,35 @@ def test_an_owner_changes_terms_reasons_and_rubric(db: Database, team: Team, ope
     assert "First." in says(app)
 
 
+def test_who_saves_over_anothers_change_is_told_first_and_keeps_what_was_typed(
+    db: Database, team: Team, open_page: Open
+) -> None:
+    of = team.support.id
+    app = open_page("workflows", team.olu, workflow=of)
+    with db.writing() as session:
+        agreed.change(session, team.ada, of, Terms("support", 60, 2, "days"))
+        agreed.set_reasons(session, team.ada, of, ["Theirs"])
+    app.run()  # whatever else runs the page does not make what was read any newer
+    app.number_input(key=f"grace_{of}").set_value(30)
+    assert "Somebody else changed this meanwhile" in refusal(press(app, "Save"))
+    assert app.number_input(key=f"grace_{of}").value == 30
+    app.text_area(key=f"reasons_{of}").input("Mine")
+    assert "Somebody else changed this meanwhile" in refusal(press(app, "Save the reasons"))
+    assert app.text_area(key=f"reasons_{of}").value == "Mine"
+    with db.reading() as session:
+        assert agreed.terms(workflows.by_id(session, of)) == Terms("support", 60, 2, "days")
+        assert workflows.reasons(session, of) == ["Theirs"]
+    press(app, "Save")
+    press(app, "Save the reasons")
+
+    assert not app.error
+    with db.reading() as session:
+        assert agreed.terms(workflows.by_id(session, of)) == Terms("support", 30)
+        assert workflows.reasons(session, of) == ["Mine"]
+    press(app, "Save")
+    assert not app.error
+
+
 def test_a_workflow_is_put_away_and_brought_back(db: Database, team: Team, open_page: Open) -> None:
     app = open_page("workflows", team.olu, workflow=team.support.id)
     press(app, "Put it away")

@@ -114,41 +114,40 @@ def test_a_refusal_is_shown_once_above_the_page_and_what_was_typed_stays(ada_ses
     assert not app.error
 
 
-FAILING = """
+MAKING = """
     import streamlit as st
-    from types import SimpleNamespace
     from neuro_review import ui
+    from neuro_review.ui import once
 
     ui.open_page("Page")
-    kept = st.session_state.setdefault("kept", SimpleNamespace(one="before", many=["before"]))
 
-    def press():
-        with ui.act(kept) as session:
+    def press(key):
+        with ui.act() as session:
             session.connection()
-            kept.one, kept.more = "after", 1
-            kept.many.append("after")
+            once.keep("Page", key)
             ui.hint("It is done.")
 
-    st.button("Press", on_click=press)
-    ui.notices()
-    ui.plain(f"{kept.one} {kept.many}")
+    st.button("One", on_click=press, args=("key-1",))
+    st.button("Two", on_click=press, args=("key-2",))
+    ui.plain(f"{once.kept('Page')}")
 """
 
 
-def test_what_a_verb_changed_beside_the_database_is_taken_back_when_the_commit_is_refused(
+def test_a_key_is_not_shown_and_no_success_is_told_when_the_commit_is_refused(
     ada_session: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = run(FAILING, ada_session)
-    with monkeypatch.context() as full:
-        full.setattr(Session, "commit", no_room)
-        app.button[0].click().run()
-    assert not app.info
-    assert words(app) == ["before ['before']", ui.md_escape("The disk is full.")]
+    app = run(MAKING, ada_session)
+    for button, shown in ((0, "None"), (1, "key-1")):
+        with monkeypatch.context() as full:
+            full.setattr(Session, "commit", no_room)
+            app.button[button].click().run()
+        assert not app.info
+        assert words(app) == [shown, ui.md_escape("The disk is full.")]
 
-    app.button[0].click().run()
+        app.button[button].click().run()
 
-    assert [note.value for note in app.info] == [ui.md_escape("It is done.")]
-    assert words(app) == ["after ['before', 'after']"]
+        assert [note.value for note in app.info] == [ui.md_escape("It is done.")]
+        assert words(app) == [f"key-{button + 1}"]
 
 
 def no_room(*_: object) -> None:
@@ -156,14 +155,8 @@ def no_room(*_: object) -> None:
 
 
 def test_what_the_clock_does_keeps_nobody_signed_in(db: Database, ada_session: str, moved_clock: Clock) -> None:
-    script = """
-        from neuro_review import ui
-        ui.open_page("Page")
-        with ui.act(touch=False) as session:
-            session.connection()
-    """
     query = "SELECT max(seen_at) FROM sign_in"
-    app = run(script, ada_session)
+    app = run("from neuro_review import ui\nui.open_page('Page')", ada_session)
     with db.reading() as session:
         before = session.connection().execute(sa.text(query)).scalar()
     moved_clock.forward(HOUR)
@@ -172,6 +165,10 @@ def test_what_the_clock_does_keeps_nobody_signed_in(db: Database, ada_session: s
 
     with db.reading() as session:
         assert session.connection().execute(sa.text(query)).scalar() == before
+    app.run()
+
+    with db.reading() as session:
+        assert session.connection().execute(sa.text(query)).scalar() > before
 
 
 def test_an_action_after_the_session_ended_is_not_done_and_says_so(db: Database, ada: Actor, ada_session: str) -> None:
