@@ -29,6 +29,11 @@ def new_id() -> str:
     return uuid_utils.uuid7().hex
 
 
+def is_id(text: str) -> bool:
+    """Tell whether a text could be an id; PostgreSQL would stop at what is none."""
+    return len(text) == 32 and not text.strip("0123456789abcdef")
+
+
 def iso(at: int) -> str:
     """Return an instant (microseconds, UTC) in ISO 8601 with a `Z`, as files and the API show it."""
     return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at % SECOND:06d}Z"

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from db.clock import new_id, now
+from db.clock import is_id, new_id, now
 from db.tables import DecidedBy, Event, Origin, Status, Verdict
 from neuro_review.audit import Action, record
 from neuro_review.errors import ConflictError, NotFoundError
@@ -112,16 +112,12 @@ def lock(session: Session, item_id: str) -> State:
         NotFoundError: there is no such item.
     """
     connection = session.connection()
-    row = connection.execute(LOCK[connection.dialect.name], {"id": item_id}).first() if _is_id(item_id) else None
+    row = connection.execute(LOCK[connection.dialect.name], {"id": item_id}).first() if is_id(item_id) else None
     if row is None:
         raise NotFoundError("There is no item by that id.")
     values = dict(row._mapping)
     values["status"] = Status(values["status"])
     return State(**values)
-
-
-def _is_id(text: str) -> bool:
-    return len(text) == 32 and all(c in "0123456789abcdef" for c in text)
 
 
 def allow(item: State, verb: Verb) -> None:

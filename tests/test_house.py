@@ -22,7 +22,7 @@ FLOORS = (
     ("queue",),
     ("intake",),
     ("decisions", "releases", "history"),
-    ("sessions", "samples", "imports", "exports", "verify", "overview", "bulk", "views"),
+    ("sessions", "samples", "imports", "exports", "verify", "overview", "bulk", "views", "gate"),
     ("desk",),
     ("stories",),
     ("jobs", "invitations"),

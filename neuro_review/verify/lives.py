@@ -5,12 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db.clock import is_id
 from db.tables import Label, Origin, Purpose, Status
 from neuro_review.audit import Action
 from neuro_review.content import parts_hash, prompt_hash, text_hash
 from neuro_review.intake import FIXED
 from neuro_review.verify.report import Report
-from neuro_review.verify.rows import Facts, fetch, is_id
+from neuro_review.verify.rows import Facts, fetch
 
 BORN = (Action.ITEM_SUBMITTED, Action.ITEM_RECORDED)
 

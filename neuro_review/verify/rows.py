@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from db.clock import is_id
 from neuro_review.audit import Action
 from neuro_review.content import text_hash
 from neuro_review.verify.report import Report
@@ -163,11 +164,6 @@ def _complained(complaint: Callable[[Any, Facts, Any], str | None], event: Any, 
         return complaint(event, facts, row)
     except KeyError:
         return "This event was edited: it lacks what its action says."
-
-
-def is_id(text: str) -> bool:
-    """Tell whether a text could be an id; PostgreSQL would stop at what is none."""
-    return len(text) == 32 and not text.strip("0123456789abcdef")
 
 
 def fetch(connection: sa.Connection, query: str, ids: list[str]) -> Iterator[Any]:
