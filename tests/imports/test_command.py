@@ -404,6 +404,8 @@ def test_a_watch_takes_a_file_renamed_in_and_stops_cleanly(
     watch = subprocess.Popen(
         [sys.executable, "-m", "neuro_review", "import", str(folder), "-w", "s", "--model", "m", "--watch", "--json"],
         env=os.environ | {"NEURO_REVIEW_DATABASE_URL": url}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell's background job ignores Ctrl-C, and so would every child of it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (it calls nothing else)
     )  # fmt: skip
     write_lines(folder / "a.jsonl.part", outputs(5))
     os.utime(folder / "a.jsonl.part", (1, 1))
