@@ -82,9 +82,9 @@ def who(actor: str, names: Names) -> str:
 
 VERDICTS = {"approve": "approve", "correct": "correct", "reject": "reject"}
 TOLD = {
-    "released": "Released: the application was told that it may be sent",
-    "rejected": "The application was told that it was rejected",
-    "lapsed": "The application was told that it lapsed",
+    "released": "Released: it may be sent",
+    "rejected": "The rejection is final: nothing is sent",
+    "lapsed": "The lapse is final: nothing is sent",
     "withdrawn": "Taken out of the queue",
 }  # fmt: skip
 
@@ -120,7 +120,7 @@ WORDS: dict[str, Callable[[str, dict[str, Any], Names], str]] = {
     Action.ITEM_REVIEWED: _reviewed,
     Action.ITEM_DECIDED: _decided,
     Action.ITEM_UNDONE: lambda by, said, names: f"Taken back by {by}: the verdict no longer stands",
-    Action.ITEM_RELEASED: lambda by, said, names: TOLD.get(str(said.get("event")), "The application was told"),
+    Action.ITEM_RELEASED: lambda by, said, names: TOLD.get(str(said.get("event")), "It left"),
     Action.ITEM_RECALLED: lambda by, said, names: f"Recalled by {by}: the application is told not to use it",
     Action.ITEM_ESCALATED: lambda by, said, names: f"Escalated by {by}: {said.get('reason', 'asked for')}",
     Action.ITEM_ASSIGNED: _assigned,

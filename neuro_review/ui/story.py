@@ -63,7 +63,7 @@ def _standing(story: Story) -> str:
     if story.recalled_at is not None:
         return f"Recalled {clock_time(story.recalled_at)}; it had left {clock_time(story.released_at or 0)}."
     if story.released_at is not None:
-        return f"Released {clock_time(story.released_at)}; the application may send it."
+        return f"Released {clock_time(story.released_at)}; it may be sent."
     if story.leaves_at is not None:
         return f"Leaves {phrases.left(story.leaves_at)}; until then the verdict can be undone."
     if story.status is Status.HELD:

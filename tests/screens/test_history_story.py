@@ -122,7 +122,7 @@ def test_release_recall_and_what_was_sent_are_told(db: Database, team: Team) -> 
     assert recalled.recalled_at is not None
     assert [(one.settles, one.text) for one in recalled.said] == [(False, "The new text."), (True, "The newest text.")]
     assert [one.what for one in recalled.happened][-3:] == [
-        "Released: the application was told that it may be sent",
+        "Released: it may be sent",
         "Verdict of Olu: correct",
         "Recalled by Olu: the application is told not to use it",
     ]
@@ -146,7 +146,7 @@ def test_what_was_not_decided_by_a_person_is_told_too(db: Database, team: Team) 
 
         assert told(lapsed) == [
             "Lapsed at its deadline: an unmet deadline is never an approval",
-            "The application was told that it lapsed",
+            "The lapse is final: nothing is sent",
         ]
         assert told(withdrawn) == ["Withdrawn by the application tests", "Taken out of the queue"]
         assert told(passed) == [
