@@ -67,6 +67,7 @@ def test_each_of_the_last_verdicts_can_be_undone_by_a_click(app: App, tab: Calla
 
     ben.sees(OUTPUTS[1])
     ben.is_answered()
+    expect(ben.card.locator(".held")).to_have_text("10 held")
     expect(ben.page.locator(".done .entry")).to_have_count(2)
     assert app.row(HELD, id=workflow).n == 10
     ben.page.reload()

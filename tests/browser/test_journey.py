@@ -72,6 +72,7 @@ def test_a_newcomer_gets_from_the_first_visit_to_exported_verdicts(
     assert stored(app, "sample-03", "held") == ("held", None, [], None)
     ada.press("1")
     expect(ada.page.locator(".reason").first).to_have_attribute("aria-pressed", "true")
+    expect(ada.page.locator(".state")).not_to_contain_text("A rejection needs a reason", timeout=1500)
     ada.press("x")
     ada.sees(SAMPLES[3]["output"])
     assert stored(app, "sample-03", "rejected") == ("rejected", "reject", ["Wrong fact or number"], None)

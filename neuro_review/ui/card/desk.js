@@ -129,6 +129,7 @@ class Desk {
   lay(card) {
     this.cards.set(card.item, card);
     const others = this.order.filter((item) => item !== card.item);
+    if (this.counts) this.counts.held += 1;
     const top = this.correcting && others[0] === this.correcting ? others.splice(0, 1) : [];
     this.order = [...top, card.item, ...others];
     this.changed();

@@ -49,6 +49,7 @@ class Keys {
     if (!this.once(event)) return this.tooEarly();
     if (this.desk.correcting || !this.ready()) return;
     const {item} = this.desk;
+    this.view.calm();
     if (verdict === "approve" && this.desk.chosen.get(item.item)?.size) this.view.hint("Reasons were left out of the approval.");
     this.say(SAID[verdict]);
     this.desk.decide(verdict, this.looked());
@@ -129,6 +130,7 @@ class Keys {
     if (name === undefined) return;
     if (this.desk.correcting !== item.item && !this.ready()) return;
     const chosen = new Set(this.desk.chosen.get(item.item) ?? []);
+    this.view.calm();
     if (!chosen.delete(name)) chosen.add(name);
     this.desk.chosen.set(item.item, chosen);
     this.desk.touch();

@@ -314,6 +314,14 @@ class View {
     return typed === undefined ? "" : typed === saved && !this.desk.outbox.some((op) => op.kind === "draft") ? "draft saved" : "saving the draft…";
   }
 
+  // What was said of the key before is over: it was mended, or another item stands here.
+  calm() {
+    if (this.hinted === undefined) return;
+    clearTimeout(this.unhint);
+    this.hinted = undefined;
+    this.drawState();
+  }
+
   // A word on what a key did or did not do; it goes by itself.
   hint(says) {
     this.hinted = says;
