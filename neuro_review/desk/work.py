@@ -32,6 +32,7 @@ from neuro_review.errors import (
     NotSignedInError,
 )
 from neuro_review.queue import Lease
+from neuro_review.workflows import Workflow
 
 MOST_OPS = 50
 LONGEST_LOOK = 5 * MINUTE
@@ -109,13 +110,11 @@ class Desk:
             SomebodyElseError: another person has signed in in this browser; nothing was done.
             DatabaseUnusableError: the database is away; the browser asks again.
         """
-        person = self._person(touch=ask.here)
+        person, flows = self._person(touch=ask.here)
         if ask.person not in (None, person.person_id):
             raise SomebodyElseError(SOMEBODY_ELSE)
         acks = [self._acknowledged(op) for op in ask.ops]
         said: dict[str, Any] = {"person": person.person_id, "acks": acks}
-        with explained(), self.database.reading() as session:
-            flows = cards.mine(session, person)
         choice = cards.chosen(flows, ask.workflow)
         kept, leases = self._leases(ask, choice)
         if ask.renew is not None:
@@ -130,15 +129,17 @@ class Desk:
                 }  # fmt: skip
         return said | {"now": now() // cards.MS}
 
-    def _person(self, *, touch: bool = False) -> Actor:
+    def _person(self, *, touch: bool = False) -> tuple[Actor, list[Workflow]]:
+        """Return who is signed in, and the workflows they review."""
         with explained(), self.database.reading() as session:
             visit = sessions.visit(session, self.session_id)
-        if visit is None:
-            raise NotSignedInError(sessions.ENDED)
+            if visit is None:
+                raise NotSignedInError(sessions.ENDED)
+            flows = cards.mine(session, visit.person)
         if touch and visit.is_stale:
             with contextlib.suppress(DatabaseUnusableError), self.database.writing() as session:
                 sessions.touch(session, self.session_id)
-        return visit.person
+        return visit.person, flows
 
     def _acknowledged(self, op: Op) -> dict[str, Any]:
         try:

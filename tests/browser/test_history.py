@@ -146,7 +146,7 @@ def test_the_form_of_a_recall_shows_hostile_reasons_as_text(app: App, tab: Calla
     form.get_by_text("I want the application to be told now").click()
     form.get_by_role("button", name="Recall it").click()
 
-    one.reads("It was wrong.")
+    expect(one.page.locator(".st-key-story_recalled")).to_contain_text("It was wrong.")
 
     only_text(one)
     row = app.row("SELECT label, recalled_at FROM item WHERE id = :id", id=item_id)

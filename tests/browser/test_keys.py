@@ -106,6 +106,20 @@ def test_a_double_click_counts_once(app: App, tab: Callable[..., Tab]) -> None:
     case.tab.sees(OUTPUTS[2])
 
 
+@pytest.mark.parametrize("width", [1280, 800, 390])
+def test_what_the_bar_says_moves_no_key(app: App, tab: Callable[..., Tab], width: int) -> None:
+    case = Case(app, tab, f"Ina{width}", viewport={"width": width, "height": 860})
+    before = case.tab.key("Approve").bounding_box()
+
+    case.tab.press("x")
+
+    case.tab.reads("A rejection needs a reason")
+    assert case.tab.key("Approve").bounding_box() == before
+    case.tab.press("1")
+    expect(case.tab.page.locator(".state")).not_to_contain_text("A rejection needs")
+    assert case.tab.key("Approve").bounding_box() == before
+
+
 def test_a_double_click_on_a_button_that_changes_under_the_mouse_decides_nothing(
     app: App, tab: Callable[..., Tab]
 ) -> None:

@@ -49,6 +49,18 @@ def kept(db: Database) -> Iterator[None]:
         thread.join(20)
 
 
+@contextmanager
+def in_the_middle(db: Database) -> Iterator[int]:
+    """Hold an import up after its first rows, and say how many are stored; on a fast machine it would be over."""
+    until(lambda: items(db) > 0)
+    with db.writing() as session:
+        if not db.is_sqlite:
+            session.connection().execute(sa.text("LOCK TABLE item IN EXCLUSIVE MODE"))
+        stored = items(db)
+        assert 0 < stored < MANY
+        yield stored
+
+
 @pytest.fixture
 def children(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
     """The processes that the keeper has started."""
@@ -174,11 +186,9 @@ def test_an_import_whose_process_is_killed_begins_again_and_loses_and_doubles_no
     job_id = ask_import(csv_of(MANY) + b"broken\n")
 
     with kept(db):
-        until(lambda: items(db) > 0)
-        children[0].kill()
-        children[0].wait()
-        stored = items(db)
-        assert 0 < stored < MANY, "it was killed in the middle"
+        with in_the_middle(db) as stored:
+            children[0].kill()
+            children[0].wait()
         job = until(lambda: (found := find(db, job_id)).finished_at and found)
 
     assert (job.state, job.attempts) == (JobState.DONE, 2)
@@ -196,11 +206,11 @@ def test_an_import_whose_worker_is_killed_is_taken_on_by_the_next(db: Database, 
     environment = {**os.environ, "NEURO_REVIEW_DATABASE_URL": url}
     first = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
-        until(lambda: items(db) > 0)
-        os.kill(first.pid, signal.SIGKILL)
-        first.wait()
+        with in_the_middle(db):
+            os.kill(first.pid, signal.SIGKILL)
+            first.wait()
         until(lambda: find(db, job_id).state == JobState.WAITING)
-        assert 0 < items(db) < MANY, "it was killed in the middle"
+        assert 0 < items(db) < MANY
         assert find(db, job_id).attempts == 0
         second = subprocess.Popen(command, cwd=ROOT, env=environment)
         try:

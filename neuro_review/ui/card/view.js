@@ -304,7 +304,7 @@ class View {
     if (wanted === this.stated) return;
     this.stated = wanted;
     this.state.classList.toggle("bad", line !== "ok" || this.hinted !== undefined);
-    fill(this.state, says, line === "signed_out" ? el("a", {href: "/auth/sign-in?next=/review", target: "_self"}, " Sign in again") : "",
+    fill(this.state, el("span", {}, says), line === "signed_out" ? el("a", {href: "/auth/sign-in?next=/review", target: "_self"}, " Sign in again") : "",
       this.desk.correcting ? "" : el("button", {type: "button", class: "view", "aria-keyshortcuts": "?", onclick: () => this.keys.help()}, key("?"), "all keys"));
   }
 
