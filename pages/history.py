@@ -84,8 +84,3 @@ elif chosen:
     told = _story(chosen[0].item_id)
     if told is not None:
         screen.draw(told)
-elif finder.has_rows(mine):
-    st.caption(
-        "Tick a row to read its story; tick several that are held to work on them together."
-        " By keyboard: arrow keys, then Shift and Space."
-    )

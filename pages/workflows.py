@@ -74,8 +74,12 @@ def _write_rubric(workflow_id: int, after: int) -> None:
 
 
 def _add_owner(workflow_id: int) -> None:
+    chosen = st.session_state[f"owner_{workflow_id}"]
+    if chosen is None:
+        ui.refuse("Choose the person first, then press again.")
+        return
     with ui.act() as session:
-        people.give_role(session, ui.person(), st.session_state[f"owner_{workflow_id}"], Role.OWNER, workflow_id)
+        people.give_role(session, ui.person(), chosen, Role.OWNER, workflow_id)
 
 
 def _remove_owner(grant_id: int) -> None:
@@ -176,7 +180,7 @@ def one_of_them(workflow_id: int) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         with st.form(f"terms_{workflow_id}"):
-            st.header("Agreed")
+            st.header("Terms")
             fields(workflow_id, _as_read(f"agreed_{workflow_id}", f"name_{workflow_id}", agreed.terms(flow)))
             st.caption(
                 "Applications and imports go by the name: after a change they must use the new one. The time to undo"
@@ -213,7 +217,8 @@ def owners_of(workflow_id: int) -> None:
                     st.button("Remove", key=f"remove_{owner.grant_id}", on_click=_remove_owner, args=(owner.grant_id,))
         others = [one for one in names if one not in {owner.person_id for owner in owners}]
         if others:
-            st.selectbox("Name another owner", others, format_func=names.__getitem__, key=f"owner_{workflow_id}")
+            st.selectbox("Name another owner", others, index=None, placeholder="choose a person",
+                         format_func=names.__getitem__, key=f"owner_{workflow_id}")  # fmt: skip
             st.button("Add the owner", key="add_owner", on_click=_add_owner, args=(workflow_id,))
 
 

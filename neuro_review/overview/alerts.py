@@ -119,17 +119,17 @@ def _staff(row: Row, facts: Any, stranded: int) -> Iterator[Alert]:
     if not facts.has_owner:
         yield Alert(
             f"“{row.name}” has no owner: nobody answers for it, and no application can submit to it. Name one.",
-            "pages/workflows.py", "Workflows", row.id,
+            "pages/workflows.py", "Open Workflows", row.id,
         )  # fmt: skip
     if not facts.has_reviewer and row.waiting.held:
         yield Alert(
             f"Only admins may review “{row.name}”. Give somebody the role of a reviewer.",
-            "pages/people.py", "People", row.id,
+            "pages/people.py", "Open People", row.id,
         )  # fmt: skip
     if not facts.rubric_version:
         yield Alert(
             f"“{row.name}” has no rubric: each reviewer goes by their own measure. Write down what counts as good.",
-            "pages/workflows.py", "Workflows", row.id,
+            "pages/workflows.py", "Open Workflows", row.id,
         )  # fmt: skip
 
 

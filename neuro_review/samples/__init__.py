@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.clock import now
-from db.tables import Origin
-from neuro_review import intake, releases, workflows
+from db.tables import Origin, Role
+from neuro_review import access, intake, releases, workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 
@@ -37,7 +37,7 @@ def loaded(session: Session) -> bool:
 
 
 def load(session: Session, by: Actor) -> int:
-    """Load the sample queue and return how many outputs it holds; nothing happens where one is in use."""
+    """Load the sample queue, whose owner is who loads it; returns how many outputs it holds, 0 where one is in use."""
     if loaded(session):
         return 0
     name, number = NAME, 1
@@ -47,6 +47,8 @@ def load(session: Session, by: Actor) -> int:
     # Without an audit panel the first line comes first: the one a newcomer can judge in seconds.
     flow = workflows.add(session, by, name, panel_rate=0.0)
     workflows.write_rubric(session, by, flow.id, RUBRIC)
+    if by.person_id is not None:
+        access.grant(session, by.audit_name, by.person_id, Role.OWNER, flow.id)
     flow = workflows.by_id(session, flow.id)
     source_id = workflows.source_id(session, workflows.SAMPLE_SOURCE)
     door = intake.Door(flow, source_id, by.audit_name, Origin.SAMPLE)

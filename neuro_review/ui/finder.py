@@ -170,6 +170,10 @@ def found(mine: Finder) -> list[Row]:
     shown = [_shown(row) for row in rows]
     # A column in which no row says anything takes the place of those that do.
     order = [name for name in COLUMNS if any(line[name] for line in shown)]
+    st.caption(
+        "Tick a row to read its story; tick several that are held to work on them together."
+        " By keyboard: arrow keys, then Shift and Space."
+    )
     event: Any = st.dataframe(
         shown, hide_index=True, height=min(HEIGHT, 35 * len(rows) + 40), on_select="rerun", column_order=order,
         selection_mode="multi-row", key=f"found_{mine.number}",
@@ -204,11 +208,8 @@ def _nothing(mine: Finder, leaf: Leaf) -> None:
 def _turn(mine: Finder, leaf: Leaf) -> None:
     """Draw how far the look came, and the ways on."""
     with st.container(horizontal=True, vertical_alignment="center", key="turn"):
-        looked = f"looked through {phrases.count(leaf.looked, 'output')}"
         to_come = leaf.stopped is not None and len(leaf.ids) < search.PAGE
-        if to_come and leaf.stopped is not None:
-            looked += f", back to {clock_time(leaf.stopped.at, seconds=False)}; older ones not yet"
-        st.text(f"{len(leaf.ids):,} found, newest first · {looked}", width="content")
+        st.text(f"{_place(mine, leaf)}, newest first · {_looked(leaf, to_come)}", width="content")
         st.space("stretch")
         if len(mine.leaves) > 1:
             st.button("Newer", key="newer", on_click=mine.newer)
@@ -218,6 +219,16 @@ def _turn(mine: Finder, leaf: Leaf) -> None:
             st.button("Older", key="older", on_click=mine.older)
 
 
-def has_rows(mine: Finder) -> bool:
-    """Tell whether the page on screen holds something."""
-    return bool(mine.leaf.ids)
+def _place(mine: Finder, leaf: Leaf) -> str:
+    """Say how many were found; where there are more pages, which of them are on screen."""
+    if len(mine.leaves) == 1 and (leaf.stopped is None or len(leaf.ids) < search.PAGE):
+        return f"{len(leaf.ids):,} found"
+    before = sum(len(one.ids) for one in mine.leaves[:-1])
+    return f"{before + 1:,} to {before + len(leaf.ids):,} of what was found" if leaf.ids else "nothing more found"
+
+
+def _looked(leaf: Leaf, to_come: bool) -> str:
+    looked = f"looked through {phrases.count(leaf.looked, 'output')}, back to "
+    if leaf.stopped is None:
+        return looked + "the first"
+    return looked + clock_time(leaf.stopped.at, seconds=False) + ("; older ones not yet" if to_come else "")

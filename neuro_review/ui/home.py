@@ -118,7 +118,7 @@ def _mix(mix: Mix) -> str:
 
 def _person(one: Working) -> str:
     last = f", last verdict {phrases.ago(one.verdict_at)} ago" if one.verdict_at is not None else ""
-    return f"{one.name}, {phrases.count(one.items, 'item')}{last}"
+    return f"{one.name}, {phrases.count(one.items, 'item')} in hand{last}"
 
 
 def _escalated(row: Row, found: list[Escalated]) -> None:

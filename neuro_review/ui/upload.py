@@ -44,16 +44,6 @@ class Kept:
     refused: str | None = None
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """What the form says at this moment."""
-
-    fields: Fields
-    model: str | None
-    workflow_id: int | None
-    new_workflow: str | None
-
-
 def upload_form() -> None:
     """Draw the import of a file, for those who own a workflow, and how far their imports are."""
     by = ui.person()
@@ -106,28 +96,35 @@ def _form(kept: Kept, sample: Sample, by: Actor, places: list[Workflow]) -> None
     st.text(f"{sample.format} · {many}")
     with st.expander("The first rows, as the file has them"):
         st.dataframe(sample.table(), hide_index=True, key=f"raw_{kept.job_id}")
-    fields, model = _mapping(kept, sample)
+    _mapping(kept, sample)
+    fields, model = _said(kept)
     missing = columns.missing(fields, model)
     trial = columns.tried(sample, fields, model)
     _preview(kept, trial)
     for sentence in missing:
         st.info(sentence)
-    workflow_id, new_workflow = _workflow(kept, by, places)
-    chosen = Chosen(fields, model, workflow_id, new_workflow)
-    usable = bool(trial.items) and not missing and (workflow_id is not None or bool(new_workflow))
+    goes_somewhere = _workflow(kept, by, places)
+    usable = bool(trial.items) and not missing and goes_somewhere
     st.button(
         f"Import {many}", key=f"import_{kept.job_id}", type="primary", disabled=not usable, on_click=_import,
-        args=(kept, chosen),
+        args=(kept,),
     )  # fmt: skip
 
 
-def _mapping(kept: Kept, sample: Sample) -> tuple[Fields, str | None]:
-    """Draw which column is which, and return what was chosen."""
+def _said(kept: Kept) -> tuple[Fields, str | None]:
+    """Return which column is which as the fields say at this moment, and the model of rows that name none."""
+    said = {name: st.session_state.get(f"{name}_{kept.job_id}") for name in ("model", "metadata")}
+    chosen = {target: st.session_state.get(f"map_{target}_{kept.job_id}") for target in LABELS}
+    return columns.mapped(chosen, said["metadata"] or []), (said["model"] or "").strip() or None
+
+
+def _mapping(kept: Kept, sample: Sample) -> None:
+    """Draw which column is which."""
     st.caption("Which column is which? Only what is chosen here comes in.")
     guess = columns.guessed(sample)
     with _grid():
         chosen = _choices(kept, sample, guess, FIRST)
-        model = st.text_input("Model of rows that name none", key=f"model_{kept.job_id}", max_chars=500)
+        st.text_input("Model of rows that name none", key=f"model_{kept.job_id}", max_chars=500)
         chosen |= _choices(kept, sample, guess, MAIN)
     past = st.expander("Labels of the past", expanded="verdict" in guess, key=f"past_{kept.job_id}")
     with past:
@@ -138,9 +135,7 @@ def _mapping(kept: Kept, sample: Sample) -> tuple[Fields, str | None]:
         with _grid():
             chosen |= _choices(kept, sample, guess, MORE)
         left = columns.unused(sample, columns.mapped(chosen, []))
-        also = st.multiselect("Keep as metadata", left, key=f"metadata_{kept.job_id}")
-    fields = columns.mapped(chosen, also)
-    return fields, model.strip() or None
+        st.multiselect("Keep as metadata", left, key=f"metadata_{kept.job_id}")
 
 
 def _grid() -> DeltaGenerator:
@@ -172,25 +167,31 @@ def _preview(kept: Kept, trial: Trial) -> None:
         ui.plain(f"{phrases.count(problem.rows, 'row')}, the first in line {problem.line:,}: {problem.reason}")
 
 
-def _workflow(kept: Kept, by: Actor, places: list[Workflow]) -> tuple[int | None, str | None]:
-    """Draw into which workflow it goes, and return its id, or the name of one to be made."""
+def _workflow(kept: Kept, by: Actor, places: list[Workflow]) -> bool:
+    """Draw into which workflow it goes, and return whether one is chosen."""
     names = {flow.id: flow.name for flow in places} | ({NEW: "A new workflow"} if by.may(Role.ADMIN) else {})
     only = 0 if len(names) == 1 else None
     chosen = st.selectbox(
         "Workflow", list(names), index=only, format_func=lambda one: names[one], key=f"workflow_{kept.job_id}",
         placeholder="choose where it goes",
     )  # fmt: skip
-    if chosen != NEW:
-        return chosen, None
-    name = st.text_input("Name of the new workflow", key=f"new_{kept.job_id}", max_chars=100)
-    return None, name.strip() or None
+    if chosen == NEW:
+        st.text_input("Name of the new workflow", key=f"new_{kept.job_id}", max_chars=100)
+    return chosen is not None
 
 
-def _import(kept: Kept, chosen: Chosen) -> None:
+def _import(kept: Kept) -> None:
+    # Read here and not where the button was drawn: who goes from a field right to the button has just typed something.
+    fields, model = _said(kept)
+    workflow_id = st.session_state[f"workflow_{kept.job_id}"]
+    new_workflow = (st.session_state.get(f"new_{kept.job_id}") or "").strip() if workflow_id == NEW else None
+    if new_workflow == "":
+        ui.refuse("The new workflow has no name yet. Name it, then press again.")
+        return
     with ui.act() as session:
         asking.ask_import(
-            session, kept.job_id, ui.person(), file=kept.name, fields=chosen.fields, model=chosen.model,
-            workflow_id=chosen.workflow_id, new_workflow=chosen.new_workflow,
+            session, kept.job_id, ui.person(), file=kept.name, fields=fields, model=model,
+            workflow_id=None if workflow_id == NEW else workflow_id, new_workflow=new_workflow,
         )  # fmt: skip
     if ui.REFUSAL not in st.session_state:
         del st.session_state[KEPT]

@@ -85,7 +85,7 @@ def invitation(code: str, name: str, email: str, *, error: str | None = None) ->
             "password", "Password", "", "password", wrong=bool(error), kind="password", complete="new-password",
             hint=PASSWORD_HINT,
         )
-        + '<button type="submit">Sign in</button></form>'
+        + '<button type="submit">Set the password and sign in</button></form>'
     )  # fmt: skip
     return page("Choose a password", body)
 

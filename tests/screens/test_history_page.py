@@ -59,7 +59,7 @@ def test_the_list_shows_what_one_may_see_newest_first(db: Database, team: Team) 
 
     assert not app.exception
     assert listed(app) == [f"{HOSTILE} and more", "First."]
-    assert "2 found, newest first · looked through 2 outputs" in words(app)
+    assert "2 found, newest first · looked through 2 outputs, back to the first" in words(app)
 
 
 def test_filters_search_and_can_be_cleared(db: Database, team: Team) -> None:
@@ -92,8 +92,10 @@ def test_older_and_newer_turn_the_pages(db: Database, team: Team) -> None:
             make_item(session, team.support.id, output=f"Output {number}.")
     app = history(db, team.bo)
     first = listed(app)
+    assert f"1 to {search.PAGE} of what was found, newest first" in words(app)
 
     app.button(key="older").click().run()
+    assert f"{search.PAGE + 1} to {search.PAGE + 3} of what was found, newest first" in words(app)
     assert listed(app) == ["Output 2.", "Output 1.", "Output 0."]
     app.button(key="newer").click().run()
 

@@ -84,7 +84,7 @@ def test_an_owner_sees_who_works_what_was_said_and_what_was_escalated(db: Databa
     app = home(db, team.olu)
 
     assert numbers(app)["Escalated to you"] == "1"
-    assert "Working now: Bo, 2 items" in texts(app)
+    assert "Working now: Bo, 2 items in hand" in texts(app)
     assert "No verdict in the last 14 days" in [one.value for one in app.caption]
     assert [one for one in texts(app) if one.startswith("larch · could do harm by Cy · ")]
     assert [one.label for one in app.expander] == ["Escalated to the owner"]
@@ -145,7 +145,7 @@ def test_names_and_models_stay_text(db: Database, team: Team) -> None:
 
     said = texts(app)
     assert f"support{HOSTILE}" in said
-    assert f"Working now: {HOSTILE}, 1 item" in said
+    assert f"Working now: {HOSTILE}, 1 item in hand" in said
     assert [one for one in said if one.startswith(f"{HOSTILE} · asked for by {HOSTILE}")]
     assert [one for one in said if f"“support{HOSTILE}” has no rubric" in one]
     marked_up = [*app.markdown, *app.caption, *app.header, *app.title, *app.error, *app.info]
