@@ -1,13 +1,14 @@
 """What a model wrote, and what an application called things, stays text wherever it is shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
 import pytest
+import sqlalchemy as sa
 
 from db.tables import Role
-from neuro_review import workflows
+from neuro_review import access, queue, sources, teams, views, workflows
 from tests.browser.house import App, Tab, expect
 from tests.conftest import OPERATOR
 
@@ -169,3 +170,60 @@ def test_a_megabyte_without_a_space_is_painted_within_a_second_and_stays_usable(
     una.sees("After it.")
     una.is_answered()
     assert [verdict for _, verdict in app.verdicts(flow)] == ["approve", "approve"]
+
+
+# Every page on which a text of a model, an application or a person is shown. Add a new page here with its texts.
+PLACES = {
+    "/home": (NAME,),
+    "/history": ("newest first",),
+    "/workflows": (NAME,),
+    "/workflows?workflow={flow}": (NAME,),
+    "/people": (NAME,),
+    "/sources": (NAME,),
+    "/exports": ("Export",),
+}
+WITHIN = (
+    "img:not([alt='Logo']), iframe, .katex, b, h1 + h1,"
+    " a[href*='evil']:not([href^='#']), a[href^='mailto'], a[href^='javascript']"
+)
+
+
+@pytest.fixture
+def hostile_house(app: App, workflow: int) -> Iterator[str]:
+    """Call everything hostile that has a name, and return the token of an admin; their own name is mended after."""
+    token = app.sign_in(f"Zoe{workflow}", Role.ADMIN)
+    person = app.row("SELECT id FROM person WHERE name = :name", name=f"Zoe{workflow}").id
+    app.change("UPDATE person SET name = :name WHERE id = :id", name=NAME, id=person)
+    with app.database.writing() as session:
+        teams.add(session, OPERATOR, NAME)
+        by = access.actor(session, person)
+        sources.add(session, by, NAME, workflow, can_submit=True, can_read=True)
+        views.save(session, by, "history", NAME[:60], {})
+        item = session.connection().execute(
+            sa.text("SELECT id FROM item WHERE workflow_id = :flow AND model = :name LIMIT 1"),
+            {"flow": workflow, "name": NAME},
+        ).scalar_one()  # fmt: skip
+        queue.escalate(session, item, by)
+    yield token
+    app.change("UPDATE person SET name = 'Zoe' WHERE id = :id", id=person)
+
+
+def test_every_page_shows_hostile_names_and_texts_as_text(
+    app: App, tab: Callable[..., Tab], workflow: int, hostile_house: str
+) -> None:
+    zoe = tab(app, hostile_house)
+
+    for place, words in PLACES.items():
+        zoe.open(place.format(flow=workflow))
+        for word in words:
+            zoe.page.get_by_text(word, exact=False).first.wait_for(state="attached")
+        zoe.page.wait_for_load_state("networkidle")
+        for opened in zoe.page.locator("details:not([open]) > summary").all():
+            opened.click()
+        made = zoe.page.get_by_test_id("stApp").locator(WITHIN)
+        assert (place, [one.evaluate("one => one.outerHTML") for one in made.all()]) == (place, [])
+
+
+def test_the_list_of_hostile_places_names_every_page() -> None:
+    names = {path.stem for path in (Path(__file__).resolve().parents[2] / "pages").glob("*.py")}
+    assert names == {place.split("?")[0].strip("/") for place in PLACES} | {"review"}
