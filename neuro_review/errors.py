@@ -3,6 +3,7 @@
 * NeuroReviewError
     + NotFoundError      there is nothing by that name                       404
     + NotAllowedError    this person, or this key, may not do that           403
+        - UnknownKeyError no key, or one that is none or was revoked         401
     + NotSignedInError   the session has ended                               401
     + ConflictError      the item has moved on since you looked              409
         - LeaseLostError the lease ended, or somebody else decided
@@ -27,6 +28,10 @@ class NotFoundError(NeuroReviewError):
 
 class NotAllowedError(NeuroReviewError):
     """You may not do that. Ask an owner of the workflow."""
+
+
+class UnknownKeyError(NotAllowedError):
+    """This is no key, or it was revoked."""
 
 
 class NotSignedInError(NeuroReviewError):

@@ -38,9 +38,9 @@ def _as_id(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _as_whole(value: Any) -> Any:
-    """Round a fraction of a millisecond away; a float that is no number stays and is refused."""
-    return round(value) if isinstance(value, float) and math.isfinite(value) else value
+def as_whole(value: Any) -> Any:
+    """Round a fraction of a millisecond away; a float that is no number, or negative, stays and is refused."""
+    return round(value) if isinstance(value, float) and math.isfinite(value) and value >= 0 else value
 
 
 def _as_instant(value: Any) -> Any:
@@ -69,8 +69,8 @@ class Message(BaseModel):
     content: Any = None
 
 
-class Submission(BaseModel):
-    """What an application hands in."""
+class Output(BaseModel):
+    """What a model wrote, and what is known of it."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -82,14 +82,29 @@ class Submission(BaseModel):
     metadata: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
     cost_usd: Annotated[float | None, Field(ge=0, le=MOST_USD, allow_inf_nan=False)] = None
-    latency_ms: Annotated[Count | None, BeforeValidator(_as_whole)] = None
+    latency_ms: Annotated[Count | None, BeforeValidator(as_whole)] = None
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
     priority: Annotated[int, Field(ge=0, le=9, strict=True)] = 5
     prompt_version: Name | None = None
     trace_url: Annotated[str | None, Field(max_length=2000)] = None
     end_user: Name | None = None
+
+    @property
+    def written_at(self) -> int | None:
+        """When the model wrote it, where that is known to be another time than now."""
+        return None
+
+
+class Submission(Output):
+    """One of many outputs that come in together, some of them written long ago."""
+
     created_at: Instant | None = None
+
+    @property
+    def written_at(self) -> int | None:
+        """When the model wrote it."""
+        return self.created_at
 
 
 WHOLE, NUMBER, FLAG = "must be a whole number, like 12.", "must be a number, like 0.0042.", "must be true or false."
@@ -196,7 +211,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    door: Door, given: Submission, *, name_of: Callable[[list[str | None]], str] | None = None, at: int | None = None
+    door: Door, given: Output, *, name_of: Callable[[list[str | None]], str] | None = None, at: int | None = None
 ) -> Prepared:
     """Check, salt and hash one submission.
 
@@ -211,14 +226,14 @@ def prepare(
         TooLargeError: the output or the whole is over the limit.
     """
     item_id, salt, at = new_id(), new_salt(), now() if at is None else at
-    check_past("created_at", given.created_at, at)
+    check_past("created_at", given.written_at, at)
     prompt, context, metadata = _written(given)
     raw = check_text(given.output, "output", settings().max_output_bytes)
     _check_texts(given, prompt, context, len(raw))
     parts = [given.model, prompt, given.output, context, metadata, given.prompt_version]
     name = given.external_id or (item_id if name_of is None else name_of(parts))
     output_hash, content_hash = text_hash(salt, raw), parts_hash(salt, parts)
-    created_at = at if given.created_at is None else given.created_at
+    created_at = at if given.written_at is None else given.written_at
     flow, u = door.workflow, panel_coin(item_id)
     panel = u < flow.panel_rate
     item = (
@@ -237,7 +252,7 @@ def prepare(
     )  # fmt: skip
 
 
-def _written(given: Submission) -> tuple[str | None, str | None, str | None]:
+def _written(given: Output) -> tuple[str | None, str | None, str | None]:
     """Return prompt, context and metadata as they are stored: a text as it is, all else as JSON."""
     prompt = as_json([m.model_dump() for m in given.prompt]) if isinstance(given.prompt, list) else given.prompt
     context = given.context if given.context is None or isinstance(given.context, str) else as_json(given.context)
@@ -260,7 +275,7 @@ def panel_coin(item_id: str) -> float:
     return (int.from_bytes(raw[:8], "big") >> 11) / (1 << 53)
 
 
-def _check_texts(given: Submission, prompt: str | None, context: str | None, output_bytes: int) -> None:
+def _check_texts(given: Output, prompt: str | None, context: str | None, output_bytes: int) -> None:
     texts = {
         "model": given.model, "external_id": given.external_id, "prompt": prompt, "context": context,
         "prompt_version": given.prompt_version, "trace_url": given.trace_url, "end_user": given.end_user,

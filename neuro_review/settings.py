@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     """Set it behind HTTPS: the session cookie then never travels unencrypted."""
     metrics_token: str | None = Field(default=None, repr=False, min_length=16)
     """Who scrapes metrics sends it as a bearer token; without it there are no metrics."""
+    api_rate: float = Field(default=2000, gt=0)
+    """Requests that one key may make in a second; twice as many may come at once."""
     trust_proxy: bool = False
     """Whether a proxy stands before the app that writes `X-Forwarded-For` itself: tries are then counted by that."""
     demo: bool = False

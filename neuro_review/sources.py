@@ -19,7 +19,7 @@ from neuro_review import workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 from neuro_review.content import check_text
-from neuro_review.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
+from neuro_review.errors import ConflictError, InvalidError, NotFoundError, UnknownKeyError
 
 PREFIX = "nr_"
 # They name where files and the sample queue come from.
@@ -151,7 +151,7 @@ def _new_key(
         raise ConflictError(f"The workflow “{flow.name}” is put away. Bring it back first.")
     key = PREFIX + secrets.token_urlsafe(32)
     row = {
-        "source": source_id, "workflow": workflow_id, "hash": _hash(key), "submit": bool(can_submit),
+        "source": source_id, "workflow": workflow_id, "hash": key_hash(key), "submit": bool(can_submit),
         "read": bool(can_read), "at": now(),
     }  # fmt: skip
     key_id = (
@@ -211,15 +211,16 @@ def caller(session: Session, key: str) -> Caller:
     """Return which application shows this key.
 
     Raises:
-        NotAllowedError: the key is unknown or was revoked.
+        UnknownKeyError: the key is unknown or was revoked.
     """
-    row = session.connection().execute(CALLER, {"hash": _hash(key)}).first()
+    row = session.connection().execute(CALLER, {"hash": key_hash(key)}).first()
     if row is None:
-        raise NotAllowedError(NO_KEY)
+        raise UnknownKeyError(NO_KEY)
     return Caller(row.id, row.name, row.workflow_id, bool(row.can_submit), bool(row.can_read))
 
 
-def _hash(key: str) -> str:
+def key_hash(key: str) -> str:
+    """Return what the database knows a key by."""
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 

@@ -5,7 +5,6 @@ import streamlit as st
 from neuro_review import phrases, sources, ui, workflows
 from neuro_review.sources import Key, Source
 from neuro_review.ui import once, upload
-from neuro_review.web.routes import TAKES_ITEMS
 from neuro_review.words import Role
 
 TITLE = "Sources"
@@ -41,10 +40,7 @@ def new_key() -> None:
     with st.container(border=True, key="new_key"):
         ui.plain(f"The key of {made.source} for {made.workflow}. Copy it now: it is shown only this once.")
         st.code(made.key, language=None, wrap_lines=True)
-        if TAKES_ITEMS:
-            st.text("With it the application hands an output in:")
-        else:
-            st.text("The HTTP API arrives with the next version; until then this call finds nothing there.")
+        st.text("With it the application hands an output in:")
         st.code(sources.example(once.address(), made), language=None, wrap_lines=True)
         st.button("I have it", key="put_away", on_click=once.put_away)
 

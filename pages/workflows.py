@@ -5,7 +5,6 @@ from typing import TypeVar
 import streamlit as st
 
 from neuro_review import people, phrases, queue, ui, workflows
-from neuro_review.web.routes import TAKES_ITEMS
 from neuro_review.words import Role
 from neuro_review.workflows import Workflow, agreed
 from neuro_review.workflows.agreed import Terms
@@ -112,8 +111,6 @@ def fields(workflow_id: int, terms: Terms) -> None:
         "Text to send instead of a rejected output (optional)", terms.fallback, key=f"fallback_{workflow_id}",
         height=80, max_chars=agreed.LONGEST_FALLBACK,
     )  # fmt: skip
-    if not TAKES_ITEMS:
-        st.caption("Applications get this text through the HTTP API, which arrives with the next version.")
 
 
 def reasons_field(workflow_id: int, reasons: list[str]) -> None:

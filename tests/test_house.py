@@ -27,6 +27,7 @@ FLOORS = (
     ("stories",),
     ("jobs", "invitations"),
     ("worker",),
+    ("api",),
     ("web",),
     ("ui", "cli"),
     ("__main__",),

@@ -1,18 +1,13 @@
-"""Answers that several parts of the web door give: a JSON refusal, and a page with one sentence."""
+"""Answers that several parts of the web door give: a page with one sentence, and the way on after a sign-in."""
 
 from html import escape
 
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from db.clock import HOUR, SECOND
 from neuro_review.settings import settings
 from neuro_review.web import forms
 from neuro_review.web.headers import COOKIE
-
-
-def refusal(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
-    """Return a refusal in the shape that every caller of the API knows."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status, headers=headers)
 
 
 def notice(status: int, title: str, sentence: str, way_on: str = "Try again") -> Response:

@@ -3,8 +3,9 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from neuro_review.api.answers import refusal
 from neuro_review.settings import settings
-from neuro_review.web.answers import refusal, signed_in
+from neuro_review.web.answers import signed_in
 from neuro_review.web.door import Door
 
 

@@ -12,11 +12,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from db.engine import DatabaseUnusableError
+from neuro_review.api.answers import refusal
 from neuro_review.desk.work import Ask, Desk, SomebodyElseError
 from neuro_review.errors import NotAllowedError, NotSignedInError
 from neuro_review.rendering import rendered
 from neuro_review.settings import settings
-from neuro_review.web.answers import refusal
 from neuro_review.web.door import Door
 from neuro_review.web.headers import SESSION_HEADER
 

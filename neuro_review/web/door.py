@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from db.engine import Database, explained
 from neuro_review import access, sessions
+from neuro_review.api.app import Gate
 from neuro_review.sessions import Visit
 from neuro_review.settings import settings
 from neuro_review.web import opened
@@ -25,6 +26,8 @@ class Door:
 
     def __init__(self, database: Callable[[], Database] = opened.database) -> None:
         self.database = database
+        self.gate = Gate(database)
+        """What applications hand in comes through here."""
         self.throttle = Throttle()
         self.failure: str | None = None
         """Why the start failed, in one sentence."""

@@ -12,9 +12,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.engine import DatabaseUnusableError
+from neuro_review.api.answers import refusal
 from neuro_review.sessions import Visit
 from neuro_review.settings import settings
-from neuro_review.web.answers import notice, refusal
+from neuro_review.web.answers import notice
 from neuro_review.web.door import Door
 from neuro_review.web.headers import cleaned, guarded, is_page_visit, is_same_site, token_of
 from neuro_review.words import Role

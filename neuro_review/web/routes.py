@@ -1,4 +1,4 @@
-"""What answers without Streamlit: the forms, the health check, and "nothing here" under /api and /auth."""
+"""What answers without Streamlit: the forms, the health check, the Review card and the API."""
 
 import math
 from collections.abc import Callable
@@ -8,14 +8,15 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Receive, Scope, Send
 
 from db.engine import DatabaseUnusableError
 from neuro_review import sessions
+from neuro_review.api.answers import refusal
+from neuro_review.api.app import application
 from neuro_review.errors import ConflictError, InvalidError, NeuroReviewError, NotSignedInError
 from neuro_review.settings import settings
 from neuro_review.web import demo, desk, files, forms, invited, set_up
-from neuro_review.web.answers import notice, refusal, signed_in
+from neuro_review.web.answers import notice, signed_in
 from neuro_review.web.door import Door
 from neuro_review.web.headers import COOKIE, SESSION_HEADER, safe_next
 from neuro_review.web.typed import form_fields
@@ -26,8 +27,6 @@ FIRST_PAGE = "/review"
 # is wide, so that a stranger can hardly lock somebody out by failing in their name.
 MOST_FROM_ONE_PLACE_FOR_ONE, MOST_FROM_ONE_PLACE, MOST_FOR_ONE = 5, 20, 50
 WRONG = "E-mail or password is wrong. Try again."
-# Whether applications can hand outputs in over HTTP yet; the screens say so where it matters.
-TAKES_ITEMS = False
 
 
 def routes(door: Door) -> list[BaseRoute]:
@@ -55,7 +54,7 @@ def routes(door: Door) -> list[BaseRoute]:
         ),
         *desk.routes(door),
         Route("/files/{job}/{part}", partial(files.download, door)),
-        Mount("/api", app=_nothing_asgi),
+        Mount("/api", app=application(door.gate)),
     ]
 
 
@@ -199,7 +198,3 @@ async def _show_sign_out(_request: Request) -> Response:
 
 async def _nothing(_request: Request) -> Response:
     return refusal(404, "not_found", "There is nothing here.")
-
-
-async def _nothing_asgi(scope: Scope, receive: Receive, send: Send) -> None:
-    await refusal(404, "not_found", "There is nothing here.")(scope, receive, send)

@@ -40,6 +40,7 @@ def lifespan(door: Door, address: Callable[[], str]) -> Callable[[Any], Abstract
             yield
         finally:
             ended.set()
+            await to_thread.run_sync(door.gate.end)
             if keeper.is_alive():
                 await to_thread.run_sync(keeper.join, 10)
             door.database().dispose()

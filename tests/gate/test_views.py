@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from db.clock import SECOND
 from db.engine import Database
 from db.tables import Event, Verdict
-from neuro_review import decisions, gate, intake, releases, sources
+from neuro_review import decisions, intake, releases, sources
 from neuro_review.access import Actor
 from neuro_review.decisions import Opinion
 from neuro_review.errors import InvalidError, NotFoundError
+from neuro_review.gate import feed, views
 from neuro_review.intake import Door, Submission
 from neuro_review.sources import Caller
 from tests.conftest import Clock, Team
@@ -48,7 +49,7 @@ def go(db: Database) -> None:
 
 def seen(db: Database, by: Caller, item_id: str) -> dict[str, Any]:
     with db.reading() as session:
-        return gate.view(session, by, item_id)
+        return views.view(session, by, item_id)
 
 
 def test_the_text_is_there_once_grace_has_ended_and_gone_after_a_recall(
@@ -116,9 +117,9 @@ def test_nothing_of_another_application_is_seen(db: Database, team: Team, shop: 
 
     for named in (item_id, "f" * 32, "nothing", "", "'"):
         with pytest.raises(NotFoundError), db.reading() as session:
-            gate.view(session, stranger, named)
+            views.view(session, stranger, named)
     with db.reading() as session:
-        assert gate.feed(session, stranger) == ([], None)
+        assert feed.feed(session, stranger) == ([], None)
 
 
 def test_the_feed_tells_each_event_once_in_order_and_goes_on_where_it_was_left(
@@ -138,7 +139,7 @@ def test_the_feed_tells_each_event_once_in_order_and_goes_on_where_it_was_left(
     events, cursor, after = [], None, None
     for _ in range(10):
         with db.reading() as session:
-            told, cursor = gate.feed(session, shop, after, most=2)
+            told, cursor = feed.feed(session, shop, after, most=2)
         if not told:
             break
         events += told
@@ -156,13 +157,13 @@ def test_the_feed_tells_each_event_once_in_order_and_goes_on_where_it_was_left(
 )
 def test_a_cursor_that_was_never_given_out_is_refused(db: Database, shop: Caller, after: str) -> None:
     with pytest.raises(InvalidError, match="cursor"), db.reading() as session:
-        gate.feed(session, shop, after)
+        feed.feed(session, shop, after)
 
 
 @pytest.mark.parametrize("most", [0, -1, 1001])
 def test_a_feed_has_a_largest_page(db: Database, shop: Caller, most: int) -> None:
     with pytest.raises(InvalidError, match="limit"), db.reading() as session:
-        gate.feed(session, shop, None, most)
+        feed.feed(session, shop, None, most)
 
 
 def test_the_feed_does_not_run_past_a_transaction_that_is_still_open(db: Database, team: Team, shop: Caller) -> None:
@@ -175,10 +176,10 @@ def test_the_feed_does_not_run_past_a_transaction_that_is_still_open(db: Databas
         with db.writing() as late:
             releases.withdraw(late, second, shop.source_id)
         with db.reading() as session:
-            assert gate.feed(session, shop) == ([], None)
+            assert feed.feed(session, shop) == ([], None)
 
     with db.reading() as session:
-        told, _ = gate.feed(session, shop)
+        told, _ = feed.feed(session, shop)
     assert sorted(one.item["id"] for one in told) == sorted([first, second])
 
 
@@ -189,6 +190,6 @@ def test_a_text_that_is_not_the_one_that_was_reviewed_is_not_handed_out(
     judge(db, team, Verdict.APPROVE)
     moved_clock.forward(6 * SECOND)
     go(db)
-    monkeypatch.setattr(gate, "text_hash", lambda _salt, _text: "another")
+    monkeypatch.setattr(views, "text_hash", lambda _salt, _text: "another")
 
     assert seen(db, shop, item_id)["output"] is None

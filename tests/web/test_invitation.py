@@ -10,7 +10,6 @@ from db.engine import Database
 from db.tables import Role
 from neuro_review import invitations, people, sessions
 from neuro_review.access import Actor
-from neuro_review.web.routes import TAKES_ITEMS
 from tests.web.conftest import CODE, PAGE, PASSWORD, sign_in
 
 
@@ -106,9 +105,3 @@ def test_another_site_cannot_choose_a_password(client: TestClient, link: invitat
 
 def test_before_the_first_visit_there_is_no_invitation(client: TestClient) -> None:
     assert client.get("/auth/invitation", params={"code": CODE}, headers=PAGE).headers["location"] == "/auth/setup"
-
-
-def test_the_screens_say_truly_whether_applications_can_hand_outputs_in(client: TestClient, ada: Actor) -> None:
-    answer = client.post("/api/v1/items", json={})
-
-    assert (answer.status_code != 404) is TAKES_ITEMS

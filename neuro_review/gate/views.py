@@ -1,7 +1,6 @@
-"""What an application sees of what it submitted: one item, and the feed of what became of all of them."""
+"""What an application sees of an item that it submitted; its text only where it may be sent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -9,21 +8,21 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.clock import is_id, iso
-from db.tables import Event, Status
+from db.tables import Status
 from neuro_review.content import text_hash
-from neuro_review.errors import InvalidError, NotFoundError
+from neuro_review.errors import NotFoundError
+from neuro_review.intake import ITEM_COLUMNS, Prepared
 from neuro_review.lifecycle import RELEASABLE
 from neuro_review.sources import Caller
+from neuro_review.workflows import Workflow
 
-MOST_EVENTS = 1000
 FALLS_BACK = frozenset({Status.REJECTED, Status.LAPSED})
 NO_ITEM = "There is no item by that id that this application submitted."
-NO_CURSOR = "This cursor was not given out by the feed. Leave `after` out to read from the beginning."
 
 _VIEW = (
     "SELECT i.id, i.external_id, i.model, i.status, i.created_at, i.due_at, i.released_at, i.recalled_at, i.decided_at,"
-    " w.name AS workflow, w.fallback, v.verdict, v.reasons, d.text_hash, r.id AS release_id, c.salt, c.output, t.text"
-    " FROM item i JOIN workflow w ON w.id = i.workflow_id JOIN item_content c ON c.item_id = i.id"
+    " i.leaves_at, w.name AS workflow, w.fallback, v.verdict, v.reasons, d.text_hash, r.id AS release_id, c.salt,"
+    " c.output, t.text FROM item i JOIN workflow w ON w.id = i.workflow_id JOIN item_content c ON c.item_id = i.id"
     " LEFT JOIN decision d ON d.id = i.decision_id LEFT JOIN review v ON v.id = d.review_id"
     " LEFT JOIN review_content t ON t.review_id = d.review_id LEFT JOIN release r ON r.item_id = i.id"
     " WHERE i.source_id = :source AND i.workflow_id = :workflow AND i.id "
@@ -64,6 +63,7 @@ def _shown(row: Any) -> dict[str, Any]:
         "workflow": row.workflow,
         "model": row.model,
         "status": str(status),
+        "final": status is not Status.HELD and row.leaves_at is None,
         "verdict": row.verdict,
         "released": text is not None,
         "output": text,
@@ -75,6 +75,30 @@ def _shown(row: Any) -> dict[str, Any]:
         "due_at": _iso(row.due_at),
         "decided_at": _iso(row.decided_at),
         "released_at": _iso(row.released_at),
+    }
+
+
+def just_held(flow: Workflow, one: Prepared) -> dict[str, Any]:
+    """Return an item as its application sees it, right after it was stored."""
+    item = dict(zip(ITEM_COLUMNS.split(), one.item, strict=False))
+    return {
+        "id": one.item_id,
+        "external_id": one.external_id,
+        "workflow": flow.name,
+        "model": item["model"],
+        "status": str(Status.HELD),
+        "final": False,
+        "verdict": None,
+        "released": False,
+        "output": None,
+        "fallback": None,
+        "reasons": [],
+        "release": None,
+        "recalled": False,
+        "created_at": iso(item["created_at"]),
+        "due_at": _iso(item["due_at"]),
+        "decided_at": None,
+        "released_at": None,
     }
 
 
@@ -90,55 +114,3 @@ def _sendable(row: Any, status: Status) -> str | None:
 
 def _iso(at: int | None) -> str | None:
     return None if at is None else iso(at)
-
-
-_FEED = (
-    "SELECT xid, seq, event, item_id FROM outbox WHERE source_id = :source AND workflow_id = :workflow"
-    " AND (xid, seq) > (:xid, :seq)"
-)
-_IN_ORDER = " ORDER BY xid, seq LIMIT :most"
-FEED = {
-    "sqlite": sa.text(_FEED + _IN_ORDER),
-    # Nothing behind a transaction that is still open: it may commit a lower number than what is seen already.
-    "postgresql": sa.text(_FEED + " AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint" + _IN_ORDER),
-}
-
-
-@dataclass(frozen=True)
-class Told:
-    """One event of the feed: what happened, and the item as it is now."""
-
-    cursor: str
-    event: Event
-    item: dict[str, Any]
-
-
-def feed(session: Session, by: Caller, after: str | None = None, most: int = 100) -> tuple[list[Told], str | None]:
-    """Return what became of what an application submitted, in order, each once, and where to go on.
-
-    The cursor is good for ever; with nothing new it is the one that was given.
-
-    Raises:
-        InvalidError: the cursor was not given out here, or `most` is out of 1 to MOST_EVENTS.
-    """
-    if not 1 <= most <= MOST_EVENTS:
-        raise InvalidError(f"`limit` is 1 to {MOST_EVENTS:,}.", "limit")
-    xid, seq = _place(after)
-    connection = session.connection()
-    bound = {"source": by.source_id, "workflow": by.workflow_id, "xid": xid, "seq": seq, "most": most}
-    rows = connection.execute(FEED[connection.dialect.name], bound).all()
-    items = views(session, by, [row.item_id for row in rows])
-    told = [Told(f"{row.xid}-{row.seq}", Event(row.event), items[row.item_id]) for row in rows]
-    return told, told[-1].cursor if told else after
-
-
-def _place(cursor: str | None) -> tuple[int, int]:
-    if not cursor:
-        return -1, 0
-    xid, _, seq = cursor.partition("-")
-    if not (xid.isascii() and seq.isascii() and xid.isdecimal() and seq.isdecimal() and len(cursor) <= 37):
-        raise InvalidError(NO_CURSOR, "after")
-    place = int(xid), int(seq)
-    if max(place) >= 1 << 63:
-        raise InvalidError(NO_CURSOR, "after")
-    return place

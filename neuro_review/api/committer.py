@@ -1,0 +1,167 @@
+"""Single submits of many callers, stored together: one transaction, one sync to disk, and then each is acknowledged.
+
+A door: it opens the session. One thread writes; what waits while it does is the next group.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from db.clock import SECOND, now
+from db.engine import Database, DatabaseUnusableError, explained
+from neuro_review.api.forms import Handed
+from neuro_review.errors import NeuroReviewError, UnavailableError
+from neuro_review.gate import entering
+from neuro_review.gate.entering import Answer, Entry, Ready
+
+LOG = logging.getLogger("neuro_review.api")
+MOST_AT_ONCE = 256
+MOST_WAITING = 2_000
+KNOWN_FOR = 1 * SECOND
+BUSY = "More outputs come in than can be stored. Nothing of this one was; send it again in a moment, or in batches."
+ENDING = "The server is ending. Nothing was stored; send it again in a moment."
+BROKEN = "Something went wrong here, and it is logged. Nothing was stored; send it again."
+
+Outcome = Answer | Exception
+
+
+class Asked(NamedTuple):
+    """One submission, and the key that it came with, as the database knows it."""
+
+    key: str
+    given: Handed
+
+
+class Entries:
+    """Where keys lead, asked of the database once a second at most; storing asks again, so nothing revoked stores."""
+
+    def __init__(self, database: Callable[[], Database]) -> None:
+        self._database = database
+        self._known: dict[str, tuple[int, Entry]] = {}
+
+    def of(self, keys: set[str]) -> dict[str, Entry]:
+        """Return where these keys lead.
+
+        Raises:
+            DatabaseUnusableError: the database does not answer.
+        """
+        known, unknown = self.known(keys)
+        if unknown:
+            with explained(), self._database().reading() as session:
+                found = entering.entries(session, unknown)
+            known |= found
+            at = now()
+            # A new dict each time: several threads ask, and none changes what another reads.
+            self._known = self._known | {key: (at, entry) for key, entry in found.items()}
+        return known
+
+    def known(self, keys: set[str]) -> tuple[dict[str, Entry], set[str]]:
+        """Return where these keys lead, as far as it was asked of late, and the keys to be asked for."""
+        oldest = now() - KNOWN_FOR
+        if any(at < oldest for at, _ in self._known.values()):
+            self._known = {key: pair for key, pair in self._known.items() if pair[0] >= oldest}
+        there = self._known
+        found = {key: there[key][1] for key in keys if key in there}
+        return found, keys - found.keys()
+
+
+def commit(database: Database, entries: Entries, batch: Sequence[Asked]) -> list[Outcome]:
+    """Hold what can be held, in one transaction; returns what became of each, in order."""
+    outcomes: dict[int, Outcome] = {}
+    ready: dict[int, Ready] = {}
+    try:
+        leads = entries.of({one.key for one in batch})
+        for place, one in enumerate(batch):
+            try:
+                entry = entering.entry(leads, one.key)
+                ready[place] = Ready(one.key, entry, entering.ready(entry, one.given.workflow, one.given))
+            except NeuroReviewError as error:
+                outcomes[place] = error
+        if ready:
+            with database.writing() as session:
+                held = entering.hold(session, list(ready.values()))
+            outcomes |= zip(ready, held, strict=True)
+    except DatabaseUnusableError as error:
+        outcomes = dict.fromkeys(range(len(batch)), error) | {
+            place: outcome for place, outcome in outcomes.items() if place not in ready
+        }
+    return [outcomes[place] for place in range(len(batch))]
+
+
+class Committer:
+    """Stores what many callers submit at the same time."""
+
+    def __init__(self, database: Callable[[], Database]) -> None:
+        self.entries = Entries(database)
+        self._database = database
+        self._waiting: queue.SimpleQueue[tuple[Asked, asyncio.Future[Outcome], asyncio.AbstractEventLoop] | None]
+        self._waiting = queue.SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._ended = False
+
+    async def submit(self, asked: Asked) -> Outcome:
+        """Hold one submission; once this returns an answer, it is on the disk.
+
+        Raises:
+            UnavailableError: too many wait, or the server is ending.
+        """
+        if self._ended:
+            raise UnavailableError(ENDING)
+        if self._waiting.qsize() >= MOST_WAITING:
+            raise UnavailableError(BUSY)
+        if self._thread is None:
+            self._start()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        self._waiting.put((asked, future, loop))
+        return await future
+
+    def end(self) -> None:
+        """Store what waits, and stop."""
+        self._ended = True
+        self._waiting.put(None)
+        if self._thread is not None:
+            self._thread.join(10)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="submits", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        more = True
+        while more:
+            group = []
+            first = self._waiting.get()
+            while first is not None:
+                group.append(first)
+                if len(group) >= MOST_AT_ONCE or self._waiting.empty():
+                    break
+                first = self._waiting.get()
+            more = first is not None
+            if group:
+                self._answer(group)
+
+    def _answer(self, group: list[tuple[Asked, asyncio.Future[Outcome], asyncio.AbstractEventLoop]]) -> None:
+        try:
+            outcomes = commit(self._database(), self.entries, [asked for asked, _, _ in group])
+        except Exception as error:  # whatever it is: who waits must be answered, and the next group stored
+            LOG.error("A group of submits was not stored: %s", type(error).__name__)
+            outcomes = [UnavailableError(BROKEN)] * len(group)
+        loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Outcome], Outcome]]] = {}
+        for (_, future, loop), outcome in zip(group, outcomes, strict=True):
+            loops.setdefault(loop, []).append((future, outcome))
+        for loop, pairs in loops.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_tell, pairs)
+
+
+def _tell(pairs: list[tuple[asyncio.Future[Outcome], Outcome]]) -> None:
+    for future, outcome in pairs:
+        if not future.done():  # else its caller has hung up
+            future.set_result(outcome)
