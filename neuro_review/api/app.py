@@ -21,7 +21,8 @@ from neuro_review.api.committer import Asked, Committer
 from neuro_review.api.limits import Limits
 from neuro_review.api.waiting import LONGEST, Waiting
 from neuro_review.errors import InvalidError, NeuroReviewError, NotAllowedError, TooLargeError, UnknownKeyError
-from neuro_review.gate import entering, feed, views
+from neuro_review.gate import feed, views
+from neuro_review.gate.entering import READS_ONLY, Entry
 from neuro_review.settings import settings
 from neuro_review.sources import Caller
 
@@ -96,12 +97,23 @@ class Gate:
         Raises:
             UnknownKeyError, NotAllowedError, ConflictError: nothing can be submitted with it.
         """
+        key, entry = await self.entry(request)
+        entry.check()
+        return key
+
+    async def entry(self, request: Request) -> tuple[str, Entry]:
+        """Return the hash of the key that a request carries, and where it leads.
+
+        Raises:
+            UnknownKeyError: it carries none, or one that leads nowhere.
+        """
         key, entries = sources.key_hash(self.key(request)), self.committer.entries
         found, unknown = entries.known({key})
         if unknown:
             found = await to_thread.run_sync(entries.of, unknown, limiter=self.readers)
-        entering.entry(found, key)
-        return key
+        if key not in found:
+            raise UnknownKeyError(sources.NO_KEY)
+        return key, found[key]
 
     def end(self) -> None:
         """Let who waits go, store what was handed in, and stop."""
@@ -196,7 +208,7 @@ def _submitting(api: FastAPI, gate: Gate) -> None:
 
         def verb(session: Session, by: Caller) -> dict[str, Any]:
             if not by.can_submit:
-                raise NotAllowedError(entering.READS_ONLY)
+                raise NotAllowedError(READS_ONLY)
             views.view(session, by, id)
             releases.withdraw(session, id, by.source_id)
             return views.view(session, by, id)
@@ -205,6 +217,15 @@ def _submitting(api: FastAPI, gate: Gate) -> None:
 
 
 def _reading(api: FastAPI, gate: Gate) -> None:
+    @api.get("/v1/key", **_described("key", {200: forms.KeySeen}))
+    async def key(request: Request) -> Response:
+        """Ask what the key can do: a first call that changes nothing."""
+        _, entry = await gate.entry(request)
+        return answer({
+            "source": entry.caller.source, "workflow": entry.flow.name, "can_submit": entry.caller.can_submit,
+            "can_read": entry.caller.can_read,
+        })  # fmt: skip
+
     @api.get("/v1/items/{id}", **_described("read", {200: forms.Item}, query={"wait": WAIT}))
     async def read(id: str, request: Request) -> Response:
         """Ask what became of an output; with `wait`, as soon as it has become something."""

@@ -61,6 +61,15 @@ class Item(BaseModel):
     released_at: str | None
 
 
+class KeySeen(BaseModel):
+    """What a key can do."""
+
+    source: str
+    workflow: str
+    can_submit: bool
+    can_read: bool
+
+
 class Said(BaseModel):
     """What went wrong, and what to do."""
 

@@ -224,6 +224,19 @@ def test_who_may_not_is_refused(shop: Shop, http: TestClient, db: Database, team
     assert said(shop.get("nothing")) == (404, "not_found", None)
 
 
+def test_a_key_says_what_it_can_do(shop: Shop, http: TestClient, db: Database, team: Team) -> None:
+    reader = Shop(http, add_key(db, team, "reader", can_submit=False))
+
+    assert shop.get("key").json() == {"source": "shop", "workflow": "support", "can_submit": True, "can_read": True}
+    assert reader.get("key").json() == {
+        "source": "reader",
+        "workflow": "support",
+        "can_submit": False,
+        "can_read": True,
+    }
+    assert said(http.get("/api/v1/key")) == (401, "unknown_key", None)
+
+
 def test_a_revoked_key_stores_nothing_any_more(shop: Shop, db: Database, team: Team) -> None:
     shop.submit()  # so that the key is known in memory
     with db.writing() as session:
@@ -294,6 +307,6 @@ def test_the_document_describes_every_route(http: TestClient, team: Team) -> Non
 
     assert document["openapi"].startswith("3.1")
     assert sorted(document["paths"]) == [
-        "/v1/items", "/v1/items/batch", "/v1/items/{id}", "/v1/items/{id}/withdraw", "/v1/releases"
+        "/v1/items", "/v1/items/batch", "/v1/items/{id}", "/v1/items/{id}/withdraw", "/v1/key", "/v1/releases"
     ]  # fmt: skip
     assert document["servers"] == [{"url": "/api"}]

@@ -1,4 +1,4 @@
-"""Benches, on demand: `python -m tests.bench store` and `python -m tests.bench review`.
+"""Benches, on demand: `python -m tests.bench store`, `… review` and `… gate`.
 
 store: imports, exports, and the steps of a reviewer over the database.
 
@@ -14,9 +14,13 @@ review: from a key to the next text painted, in Chromium over the real app.
 --beside WHAT     label-studio: the same texts in it, afterwards, in the same browser
 --peer FOLDER     where Label Studio is installed, or is to be and to stay; otherwise in a folder that goes again
 
-Both:
+gate: submits over HTTP under load, with wrk.
 
---engine WHICH    sqlite, postgresql or both (store: both, review: sqlite)
+--times N         seconds of each run (5)
+
+All:
+
+--engine WHICH    sqlite, postgresql or both (store: both, review and gate: sqlite)
 --quick           tiny numbers: does it run at all?
 """
 
@@ -70,13 +74,28 @@ def review(options: argparse.Namespace) -> None:
         print(painted, bench.worked(last, sittings), f"\nafter: {pace()}", sep="\n", flush=True)
 
 
+def gate(options: argparse.Namespace) -> None:
+    from tests.bench import gate as bench
+    from tests.bench import outputs
+
+    if not outputs.are_here() or not bench.is_here():
+        sys.exit(bench.MISSING if outputs.are_here() else outputs.MISSING)
+    print(machine())
+    for engine in options.engines:
+        with tempfile.TemporaryDirectory(prefix="nr-bench-") as name, databases(engine, Path(name)) as fresh:
+            print(f"\n{engine}, before: {pace()}", flush=True)
+            for table in bench.throughput(engine, fresh(), Path(name) / engine, options.times):
+                print(table, flush=True)
+            print(f"\n{engine}, after: {pace()}", flush=True)
+
+
 def main(arguments: list[str]) -> None:
     about, *more = (__doc__ or "").split("\n\n", 1)
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description=about, epilog="".join(more),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("what", choices=("store", "review"))
+    parser.add_argument("what", choices=("store", "review", "gate"))
     parser.add_argument("--rows", type=int)
     parser.add_argument("--engine", choices=("sqlite", "postgresql", "both"))
     parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")])
@@ -88,13 +107,14 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     storing = options.what == "store"
     rows, times, sizes = (500_000, 1_000, [10_000, 100_000, 1_000_000]) if storing else (20_000, 200, [])
+    times = 5 if options.what == "gate" else times
     if options.quick:
-        rows, times, sizes = 600 if storing else 200, 10, [50, 100, 200]
+        rows, times, sizes = 600 if storing else 200, 1 if options.what == "gate" else 10, [50, 100, 200]
         options.rows = options.times = None
     options.rows, options.times, options.sizes = options.rows or rows, options.times or times, options.sizes or sizes
     engine = options.engine or ("both" if storing else "sqlite")
     options.engines = ("sqlite", "postgresql") if engine == "both" else (engine,)
-    (store if storing else review)(options)
+    {"store": store, "review": review, "gate": gate}[options.what](options)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,31 @@ def all_themes(browser: Browser, app: App, out: Path, ada: Tab, token: str) -> N
     shoot(ada, out, "home-empty")
 
 
+def other_pages(browser: Browser, app: App, out: Path, token: str) -> None:
+    """Shoot every other page with something on it, in light, dark and narrow."""
+    flow = app.add_workflow("Returns", [sample["output"] for sample in SAMPLES[:8]])
+    item = app.row("SELECT id FROM item WHERE workflow_id = :flow ORDER BY id LIMIT 1", flow=flow).id
+    places = {
+        "history": "/history", "story": f"/history?id={item}", "workflows": "/workflows",
+        "workflow": f"/workflows?workflow={flow}", "people": "/people", "sources": "/sources", "exports": "/exports",
+    }  # fmt: skip
+    for suffix, options in (("", {}), ("-dark", {"color_scheme": "dark"}), ("-narrow", NARROW)):
+        tab = Tab(browser, app, token, **options)
+        for name, place in places.items():
+            tab.open(place)
+            tab.page.wait_for_load_state("networkidle")
+            tab.page.wait_for_timeout(800)
+            shoot(tab, out, f"{name}{suffix}")
+
+
+def empty_pages(ada: Tab, out: Path) -> None:
+    """Shoot the pages that have nothing to show yet."""
+    for name in ("history", "workflows", "sources", "exports"):
+        ada.open(f"/{name}")
+        ada.page.wait_for_load_state("networkidle")
+        shoot(ada, out, f"{name}-empty")
+
+
 def long_answer_to_empty_queue(browser: Browser, app: App, out: Path) -> Tab:
     """Shoot an answer longer than the screen, a key that came too early, a refusal, and the empty queue."""
     flow = app.add_workflow("Long answers", [LONG, "Short."], prompt=LONG, context=LONG)
@@ -124,7 +149,10 @@ def main(out: Path) -> None:
             app.wait_until_healthy()
             with chromium() as browser:
                 ada = Tab(browser, app)
-                all_themes(browser, app, out, ada, set_up(ada, out))
+                token = set_up(ada, out)
+                all_themes(browser, app, out, ada, token)
+                empty_pages(ada, out)
+                other_pages(browser, app, out, token)
                 the_door(browser, app, out, long_answer_to_empty_queue(browser, app, out))
         finally:
             app.stop()

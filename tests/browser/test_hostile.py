@@ -197,7 +197,7 @@ def hostile_house(app: App, workflow: int) -> Iterator[str]:
     with app.database.writing() as session:
         teams.add(session, OPERATOR, NAME)
         by = access.actor(session, person)
-        sources.add(session, by, NAME, workflow, can_submit=True, can_read=True)
+        sources.add(session, by, f"{NAME} {workflow}", workflow, can_submit=True, can_read=True)
         views.save(session, by, "history", NAME[:60], {})
         item = session.connection().execute(
             sa.text("SELECT id FROM item WHERE workflow_id = :flow AND model = :name LIMIT 1"),

@@ -73,6 +73,7 @@ def test_a_key_is_shown_to_be_copied_and_never_again(app: App, tab: Callable[...
     workflow = app.add_workflow("of Kim", [])
     kim = tab(app, app.sign_in("Kim", Role.OWNER, workflow))
     kim.open("/sources")
+    kim.page.get_by_text("Add an application").click()
     kim.page.get_by_label("Name of the application").fill("Kim's shop")
     kim.page.get_by_role("button", name="Add it and make a key").click()
     kim.reads("shown only this once")

@@ -344,7 +344,7 @@ def test_an_owner_adds_an_application_and_sees_its_key_once(db: Database, team: 
     with db.reading() as session:
         assert sources.caller(session, key).workflow_id == team.support.id
     assert f"Authorization: Bearer {key}" in call
-    assert "The HTTP API arrives with the next version" in says(app)
+    assert "/api/v1/items" in call
     press(app, "I have it")
     assert key not in says(app)
     assert key not in says(open_page("sources", team.olu))
