@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db.rules import append_only, erasable, fixed, not_renumbered, not_replaced, numbered
 from db.triggers import (
     Guard,
     never_emptied,
@@ -25,69 +26,6 @@ from db.triggers import (
     present,
     sqlite_trigger,
 )
-
-
-def _not_replaced(table: str, same: str, what: str) -> Guard:
-    """Return the guard against `INSERT OR REPLACE`; the rowid is -1 where the statement leaves it to SQLite."""
-    return Guard(
-        table, "INSERT", "no_replace",
-        f"{same} OR (NEW.rowid <> -1 AND EXISTS (SELECT 1 FROM {table} o WHERE o.rowid = NEW.rowid))",
-        f"{what} is there already and is never replaced.", only_on="sqlite",
-    )  # fmt: skip
-
-
-def _not_renumbered(table: str, what: str) -> Guard:
-    """Return the guard against `UPDATE OR REPLACE` of a rowid, which deletes the row that had it."""
-    return Guard(table, "UPDATE", "no_renumber", "NEW.rowid <> OLD.rowid", f"{what} keeps its row.", only_on="sqlite")
-
-
-def _append_only(table: str, unique: str, what: str) -> list[Guard]:
-    """Return the guards of a table whose rows are only ever added."""
-    same = " AND ".join(f"o.{column} = NEW.{column}" for column in unique.split())
-    return [
-        Guard(table, "UPDATE", "no_update", "TRUE", f"{what} is never rewritten."),
-        Guard(table, "DELETE", "no_delete", "TRUE", f"{what} is never deleted."),
-        _not_replaced(table, f"EXISTS (SELECT 1 FROM {table} o WHERE {same})", what),
-    ]
-
-
-def _numbered(table: str, number: str, what: str) -> list[Guard]:
-    """Return the guards of a table that is read in its order: a chosen number could slip in behind its readers."""
-    return [
-        Guard(
-            table, "INSERT", "in_order",
-            f"NEW.xid <> 0 OR (NEW.{number} <> -1 AND NEW.{number} <= (SELECT max(o.{number}) FROM {table} o))",
-            f"{what} comes after those before it.", only_on="sqlite",
-        ),
-        Guard(
-            table, "INSERT", "in_order", "NEW.xid <> pg_current_xact_id()::text::bigint",
-            f"{what} belongs to the transaction that writes it.", only_on="postgresql",
-        ),
-    ]  # fmt: skip
-
-
-def _fixed(table: str, columns: str) -> str:
-    """Return the condition that one of these columns was changed."""
-    return " OR ".join(f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in columns.split())
-
-
-def _erasable(table: str, owner: str, columns: str, what: str, item: str) -> list[Guard]:
-    """Return the guards of a content table: a text may only become NULL, and only beside an erasure."""
-    kept = " OR ".join(
-        f"(NEW.{column} IS NOT NULL AND NEW.{column} IS DISTINCT FROM OLD.{column})" for column in columns.split()
-    )
-    erased = f"EXISTS (SELECT 1 FROM erasure e WHERE e.item_id = {item})"
-    return [
-        Guard(
-            table, "UPDATE", "no_rewrite", f"NEW.{owner} IS DISTINCT FROM OLD.{owner} OR {kept}",
-            f"{what} is never rewritten.",
-        ),
-        Guard(table, "UPDATE", "erasure", f"NOT {erased}", f"{what} goes only with an erasure that says why."),
-        Guard(table, "DELETE", "no_delete", "TRUE", f"{what} is never deleted."),
-        _not_renumbered(table, what),
-        _not_replaced(table, f"EXISTS (SELECT 1 FROM {table} o WHERE o.{owner} = NEW.{owner})", what),
-    ]  # fmt: skip
-
 
 ITEM_FIXED = (
     "id workflow_id source_id external_id origin model created_at output_hash content_hash prompt_version prompt_hash"
@@ -112,15 +50,15 @@ GUARDS: list[Guard] = [
         " OR (NEW.label IS NOT NULL AND NEW.origin <> 'history')",
         "An item is born held and undecided.",
     ),
-    _not_replaced(
+    not_replaced(
         "item",
         "EXISTS (SELECT 1 FROM item o WHERE o.id = NEW.id) OR EXISTS (SELECT 1 FROM item o WHERE"
         " o.workflow_id = NEW.workflow_id AND o.source_id = NEW.source_id AND o.external_id = NEW.external_id)",
         "This item",
     ),
-    _not_renumbered("item", "An item"),
+    not_renumbered("item", "An item"),
     Guard("item", "DELETE", "no_delete", "TRUE", "An item is never deleted; its content can be erased."),
-    Guard("item", "UPDATE", "no_rewrite", _fixed("item", ITEM_FIXED), "What was submitted is never rewritten."),
+    Guard("item", "UPDATE", "no_rewrite", fixed("item", ITEM_FIXED), "What was submitted is never rewritten."),
     Guard(
         "item", "UPDATE", "counts_up", "NEW.lease_n < OLD.lease_n OR NEW.audit_seq < OLD.audit_seq",
         "Leases and audit events are counted up, never down.",
@@ -133,7 +71,7 @@ GUARDS: list[Guard] = [
     ),
     Guard(
         "item", "UPDATE", "routed_once",
-        f"(OLD.routed_at IS NOT NULL OR NEW.routed_at IS NULL) AND ({_fixed('item', ITEM_ROUTING)})",
+        f"(OLD.routed_at IS NOT NULL OR NEW.routed_at IS NULL) AND ({fixed('item', ITEM_ROUTING)})",
         "An item is routed once, as a whole.",
     ),
     Guard(
@@ -152,7 +90,7 @@ GUARDS: list[Guard] = [
     ),
     Guard(
         "item", "UPDATE", "decided_once",
-        f"NEW.status = OLD.status AND ({_fixed('item', 'decided_by decided_at')})",
+        f"NEW.status = OLD.status AND ({fixed('item', 'decided_by decided_at')})",
         "Who decided an item, and when, is what its decision says.",
     ),
     Guard(
@@ -177,7 +115,7 @@ GUARDS: list[Guard] = [
         "An item is released or recalled only with the row that says so.",
         only_if="NEW.released_at IS DISTINCT FROM OLD.released_at OR NEW.recalled_at IS DISTINCT FROM OLD.recalled_at",
     ),
-    *_erasable("item_content", "item_id", "salt prompt output context metadata", "A submitted text", "OLD.item_id"),
+    *erasable("item_content", "item_id", "salt prompt output context metadata", "A submitted text", "OLD.item_id"),
     Guard(
         "item_content", "UPDATE", "form", "NEW.prompt_is_chat IS DISTINCT FROM OLD.prompt_is_chat",
         "A submitted text is never rewritten.",
@@ -187,7 +125,7 @@ GUARDS: list[Guard] = [
         "The salt goes with the text: what was erased cannot be guessed from its hash.",
     ),
     # A review is a label: of the item it names, and it says truly whether the text was changed.
-    *_append_only("review", "id", "A verdict"),
+    *append_only("review", "id", "A verdict"),
     Guard(
         "review", "INSERT", "says_truly",
         "NOT EXISTS (SELECT 1 FROM item i WHERE i.id = NEW.item_id AND i.workflow_id = NEW.workflow_id AND"
@@ -202,7 +140,7 @@ GUARDS: list[Guard] = [
         "EXISTS (SELECT 1 FROM review o WHERE o.client_id = NEW.client_id)",
         "This verdict is stored already.", only_if="NEW.client_id IS NOT NULL",
     ),
-    *_erasable(
+    *erasable(
         "review_content", "review_id", "text note", "A reviewer's text",
         "(SELECT v.item_id FROM review v WHERE v.id = OLD.review_id)",
     ),
@@ -213,7 +151,7 @@ GUARDS: list[Guard] = [
         "Only a correction has a text of its own.",
     ),
     # A decision: of a held item, the first that stands, on grounds that are there.
-    *_append_only("decision", "id", "A decision"),
+    *append_only("decision", "id", "A decision"),
     Guard(
         "decision", "INSERT", "first_that_stands",
         "NOT EXISTS (SELECT 1 FROM item i WHERE i.id = NEW.item_id AND i.status = 'held') OR"
@@ -247,7 +185,7 @@ GUARDS: list[Guard] = [
         " ELSE FALSE END",
         "A decision needs a reviewer's verdict, or a certificate in force.",
     ),
-    *_append_only("retraction", "decision_id", "A retraction"),
+    *append_only("retraction", "decision_id", "A retraction"),
     Guard(
         "retraction", "INSERT", "not_left",
         "EXISTS (SELECT 1 FROM release r WHERE r.decision_id = NEW.decision_id) OR"
@@ -257,7 +195,7 @@ GUARDS: list[Guard] = [
         "What has left cannot be undone, nor by anybody but who decided it.", locks="NEW.item_id",
     ),
     # A release: of a gate item that stands decided, with the reviewed text, after grace.
-    *_append_only("release", "id", "A release"),
+    *append_only("release", "id", "A release"),
     Guard(
         "release", "INSERT", "decided",
         "NEW.origin <> 'gate' OR NOT NEW.releases OR"
@@ -268,7 +206,7 @@ GUARDS: list[Guard] = [
         f"  {NOT_RETRACTED})",
         "Nothing is released without a decision that stands, and only as it was reviewed.", locks="NEW.item_id",
     ),
-    *_append_only("recall", "release_id", "A recall"),
+    *append_only("recall", "release_id", "A recall"),
     Guard(
         "recall", "INSERT", "released",
         "NOT EXISTS (SELECT 1 FROM release r WHERE r.id = NEW.release_id AND r.item_id = NEW.item_id AND"
@@ -279,14 +217,14 @@ GUARDS: list[Guard] = [
     ),
     # A message: says only what is so.
     Guard("outbox", "DELETE", "no_delete", "TRUE", "A message is never deleted."),
-    Guard("outbox", "UPDATE", "no_rewrite", _fixed("outbox", OUTBOX_FIXED), "A message is never rewritten."),
-    _not_replaced(
+    Guard("outbox", "UPDATE", "no_rewrite", fixed("outbox", OUTBOX_FIXED), "A message is never rewritten."),
+    not_replaced(
         "outbox",
         "EXISTS (SELECT 1 FROM outbox o WHERE o.item_id = NEW.item_id AND o.event = NEW.event AND"
         " o.decision_id = NEW.decision_id)",
         "This message",
     ),
-    *_numbered("outbox", "seq", "A message"),
+    *numbered("outbox", "seq", "A message"),
     Guard(
         "outbox", "INSERT", "says_what_is_so",
         "NEW.delivered_at IS NOT NULL OR NEW.dead_at IS NOT NULL OR"
@@ -312,11 +250,11 @@ GUARDS: list[Guard] = [
         "NOT EXISTS (SELECT 1 FROM outbox o WHERE o.seq = OLD.outbox_seq AND o.delivered_at IS NOT NULL)",
         "What a message carries is kept until it is delivered.",
     ),
-    _not_replaced(
+    not_replaced(
         "outbox_content", "EXISTS (SELECT 1 FROM outbox_content o WHERE o.outbox_seq = NEW.outbox_seq)",
         "What a message carries",
     ),
-    *_append_only("erasure", "item_id", "An erasure"),
+    *append_only("erasure", "item_id", "An erasure"),
     Guard(
         "erasure", "INSERT", "told",
         "NOT EXISTS (SELECT 1 FROM audit a WHERE a.stream = replace(CAST(NEW.item_id AS TEXT), '-', '') AND"
@@ -326,25 +264,25 @@ GUARDS: list[Guard] = [
     ),
     Guard(
         "certificate", "UPDATE", "no_rewrite",
-        f"{_fixed('certificate', CERTIFICATE_FIXED)} OR (OLD.voided_at IS NOT NULL AND"
+        f"{fixed('certificate', CERTIFICATE_FIXED)} OR (OLD.voided_at IS NOT NULL AND"
         " (NEW.voided_at IS DISTINCT FROM OLD.voided_at OR NEW.void_reason IS DISTINCT FROM OLD.void_reason))",
         "A certificate is never rewritten; it can be voided, once.",
     ),
-    _not_replaced("certificate", "EXISTS (SELECT 1 FROM certificate o WHERE o.id = NEW.id)", "A certificate"),
-    _not_renumbered("certificate", "A certificate"),
+    not_replaced("certificate", "EXISTS (SELECT 1 FROM certificate o WHERE o.id = NEW.id)", "A certificate"),
+    not_renumbered("certificate", "A certificate"),
     Guard("certificate", "DELETE", "no_delete", "TRUE", "A certificate is never deleted."),
-    *_append_only("rubric", "workflow_id version", "A rubric"),
-    *_append_only("bad_definition", "workflow_id version", "A definition"),
+    *append_only("rubric", "workflow_id version", "A rubric"),
+    *append_only("bad_definition", "workflow_id version", "A definition"),
     # The chain: each event follows the one before it.
-    *_append_only("audit", "stream seq", "An audit event"),
+    *append_only("audit", "stream seq", "An audit event"),
     Guard(
         "audit", "INSERT", "follows",
         "NOT EXISTS (SELECT 1 FROM audit a WHERE a.stream = NEW.stream AND a.seq = NEW.seq - 1 AND a.hash = NEW.prev)",
         "An audit event follows the one before it.",
         only_if="NEW.seq <> 1",
     ),
-    *_numbered("audit", "position", "An audit event"),
-    *_append_only("seal", "n", "A seal"),
+    *numbered("audit", "position", "An audit event"),
+    *append_only("seal", "n", "A seal"),
     Guard(
         "seal", "INSERT", "follows",
         "NEW.prev <> COALESCE((SELECT s.hash FROM seal s ORDER BY s.n DESC LIMIT 1), '') OR"
