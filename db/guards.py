@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db.eval_guards import EVAL_GUARDS
 from db.rules import append_only, erasable, fixed, not_renumbered, not_replaced, numbered
 from db.triggers import (
     Guard,
@@ -289,6 +290,7 @@ GUARDS: list[Guard] = [
         " EXISTS (SELECT 1 FROM seal s WHERE (s.last_xid, s.last_position) >= (NEW.last_xid, NEW.last_position))",
         "A seal follows the one before it.",
     ),
+    *EVAL_GUARDS,
 ]  # fmt: skip
 
 # PostgreSQL can empty a table without deleting rows.

@@ -48,18 +48,22 @@ def fixed(table: str, columns: str) -> str:
 
 
 def erasable(table: str, owner: str, columns: str, what: str, item: str) -> list[Guard]:
-    """Return the guards of a content table: a text may only become NULL, and only beside an erasure."""
+    """Return the guards of a content table: a text may only become NULL, and only beside an erasure.
+
+    `owner` is the key of the table, `item` says whose erasure it takes.
+    """
+    same = " AND ".join(f"o.{column} = NEW.{column}" for column in owner.split())
     kept = " OR ".join(
         f"(NEW.{column} IS NOT NULL AND NEW.{column} IS DISTINCT FROM OLD.{column})" for column in columns.split()
     )
     erased = f"EXISTS (SELECT 1 FROM erasure e WHERE e.item_id = {item})"
     return [
         Guard(
-            table, "UPDATE", "no_rewrite", f"NEW.{owner} IS DISTINCT FROM OLD.{owner} OR {kept}",
+            table, "UPDATE", "no_rewrite", f"{fixed(table, owner)} OR {kept}",
             f"{what} is never rewritten.",
         ),
         Guard(table, "UPDATE", "erasure", f"NOT {erased}", f"{what} goes only with an erasure that says why."),
         Guard(table, "DELETE", "no_delete", "TRUE", f"{what} is never deleted."),
         not_renumbered(table, what),
-        not_replaced(table, f"EXISTS (SELECT 1 FROM {table} o WHERE o.{owner} = NEW.{owner})", what),
+        not_replaced(table, f"EXISTS (SELECT 1 FROM {table} o WHERE {same})", what),
     ]  # fmt: skip

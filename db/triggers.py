@@ -20,7 +20,9 @@ class Guard:
     only_on: str = ""
     """The engine that needs it; both where empty."""
     locks: str = ""
-    """The item that PostgreSQL locks before it looks, so that two transactions cannot each miss the other's row."""
+    """The row that PostgreSQL locks before it looks, so that two transactions cannot each miss the other's row."""
+    locked: str = "item"
+    """The table of that row."""
 
     def is_for(self, engine: str) -> bool:
         """Tell whether this engine needs the guard."""
@@ -67,7 +69,7 @@ def postgres_body(guard: Guard) -> str:
     """Return what the function of a guard does."""
     refusal = f"RAISE EXCEPTION USING MESSAGE = {quoted(guard.says)}, ERRCODE = 'integrity_constraint_violation';"
     passed = "OLD" if guard.on == "DELETE" else "NEW"
-    lock = f"PERFORM 1 FROM item i WHERE i.id = {guard.locks} FOR UPDATE; " if guard.locks else ""
+    lock = f"PERFORM 1 FROM {guard.locked} i WHERE i.id = {guard.locks} FOR UPDATE; " if guard.locks else ""
     look = f"{lock}IF ({guard.refuse}) THEN {refusal} END IF;"
     if guard.only_if != "TRUE":
         look = f"IF ({guard.only_if}) THEN {look} END IF;"

@@ -11,6 +11,7 @@ from neuro_review import __version__
 COMMANDS = {
     "import": ("imports", "Take outputs, or labels of the past, from a file."),
     "export": ("exports", "Write the labels of a workflow to a file."),
+    "evalset": ("evalsets", "Freeze labels into versions of an eval set."),
     "verify-audit": ("audit", "Check the audit chain against everything stored."),
     "user": ("people", "Add people."),
     "workflow": ("people", "Add workflows."),

@@ -1,6 +1,8 @@
 """How near two texts are to each other, and what differs, word by word."""
 
+import math
 import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
@@ -49,6 +51,48 @@ def near(one: str, other: str) -> bool:
     if max(len(left), len(right)) <= MOST_WORDS:
         alike += sum(block.size for block in SequenceMatcher(None, left, right).get_matching_blocks())
     return 2 * alike >= NEAR * total
+
+
+class Known:
+    """Texts that are there already, so that one more is held against the few that could be near it, not against all."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.by_word: dict[tuple[str, int], list[int]] = defaultdict(list)
+        self.empty: int | None = None
+
+    def add(self, text: str) -> None:
+        """Take a text in."""
+        number = len(self.texts)
+        self.texts.append(text)
+        telling = _telling(text)
+        for word in telling:
+            self.by_word[word].append(number)
+        if not telling:
+            self.empty = number
+
+    def nearest(self, text: str) -> int | None:
+        """Return the number, counted from 0 in the order they were taken in, of a text that says nearly the same."""
+        telling = _telling(text)
+        if not telling:
+            return self.empty
+        tried = dict.fromkeys(number for word in telling for number in self.by_word.get(word, ()))
+        return next((number for number in tried if near(self.texts[number], text)), None)
+
+
+def _telling(text: str) -> list[tuple[str, int]]:
+    """Return those words of a text of which any text near it must have one among its own.
+
+    Two texts that share 9 words of 10 share at least ceil(0.818 n) of the n words of either, so in any fixed order of
+    all words the first n - ceil(0.818 n) + 1 of both have one in common. Long words first: they are in few texts.
+    """
+    count: Counter[str] = Counter()
+    words = []
+    for word in normal(text).split():
+        words.append((word, count[word]))
+        count[word] += 1
+    shared = math.ceil(NEAR / (2 - NEAR) * len(words) - 1e-9)
+    return sorted(words, key=lambda one: (-len(one[0]), one))[: len(words) - shared + 1] if words else []
 
 
 def differences(one: str, other: str) -> list[Part]:

@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 TOP = {"app.py", "pages", "neuro_review", "db", "tests", "requirements.txt", "README.md", "pyproject.toml", "LICENSE"}
 # From the ground up; a room may import what stands before it in this list, and what shares its line.
 FLOORS = (
-    ("errors", "stats", "words", "phrases", "likeness", "rendering", "client"),
+    ("errors", "stats", "words", "phrases", "likeness", "rendering", "client", "labels"),
     ("integrations",),
-    ("settings", "content"),
+    ("settings", "content", "llm"),
     ("audit",),
     ("access",),
     ("workflows", "teams"),
@@ -23,8 +23,10 @@ FLOORS = (
     ("queue",),
     ("intake",),
     ("decisions", "releases", "history"),
+    ("eval_sets", "scorers"),
     ("sessions", "samples", "imports", "exports", "verify", "overview", "bulk", "views", "gate"),
-    ("desk",),
+    ("eval_runs",),
+    ("desk", "models"),
     ("stories",),
     ("jobs", "invitations"),
     ("worker",),

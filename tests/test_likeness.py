@@ -74,3 +74,18 @@ def test_a_text_made_to_be_slow_to_compare_is_compared_in_part(
 
     assert "".join(part.text for part in parts if part.kind is not Kind.REMOVED) == other
     assert max(compared, default=0) <= likeness.MOST_WORDS
+
+
+WORD = st.sampled_from(["a", "bb", "ccc", "the", "return", "refund", "shoes", "7", "42"])
+
+
+@given(st.lists(st.lists(WORD, max_size=24).map(" ".join), max_size=12), st.lists(WORD, max_size=24).map(" ".join))
+def test_what_is_near_a_known_text_is_always_found(texts: list[str], other: str) -> None:
+    known = likeness.Known()
+    for text in texts:
+        known.add(text)
+
+    found = known.nearest(other)
+
+    assert (found is not None) == any(likeness.near(text, other) for text in texts)
+    assert found is None or likeness.near(texts[found], other)

@@ -1,6 +1,21 @@
 """Every table, by the part of the journey that meets it first."""
 
 from .base import Id, Table
+from .evals import (
+    EvalCandidate,
+    EvalCase,
+    EvalCaseContent,
+    EvalGate,
+    EvalResult,
+    EvalResultContent,
+    EvalReview,
+    EvalRun,
+    EvalScore,
+    EvalScoreContent,
+    EvalSet,
+    EvalVersion,
+    ModelUse,
+)
 from .gate import Outbox, OutboxContent, Recall, Release
 from .items import Draft, Erasure, Item, ItemContent, ItemPass
 from .labels import Decision, Retraction, Review, ReviewContent
@@ -8,8 +23,10 @@ from .people import Invitation, Person, RoleGrant, SignIn, Source, SourceKey, Te
 from .trust import Audit, SchemaInfo, Seal
 from .words import (
     VERDICT_STATUS,
+    CaseKind,
     DecidedBy,
     Event,
+    GateOutcome,
     JobKind,
     JobState,
     Label,
@@ -18,6 +35,8 @@ from .words import (
     PassOver,
     Purpose,
     Role,
+    RunOutcome,
+    ScoredBy,
     Status,
     Verdict,
 )
@@ -28,12 +47,26 @@ __all__ = [
     "VERDICT_STATUS",
     "Audit",
     "BadDefinition",
+    "CaseKind",
     "Certificate",
     "DecidedBy",
     "Decision",
     "Draft",
     "Erasure",
+    "EvalCandidate",
+    "EvalCase",
+    "EvalCaseContent",
+    "EvalGate",
+    "EvalResult",
+    "EvalResultContent",
+    "EvalReview",
+    "EvalRun",
+    "EvalScore",
+    "EvalScoreContent",
+    "EvalSet",
+    "EvalVersion",
     "Event",
+    "GateOutcome",
     "Id",
     "Invitation",
     "Item",
@@ -44,6 +77,7 @@ __all__ = [
     "JobState",
     "Label",
     "LinkFor",
+    "ModelUse",
     "Origin",
     "Outbox",
     "OutboxContent",
@@ -59,8 +93,10 @@ __all__ = [
     "Role",
     "RoleGrant",
     "Rubric",
+    "RunOutcome",
     "SavedView",
     "SchemaInfo",
+    "ScoredBy",
     "Seal",
     "SignIn",
     "Source",

@@ -99,6 +99,7 @@ class JobKind(StrEnum):
 
     IMPORT = "import"
     EXPORT = "export"
+    EVAL = "eval"
 
 
 class JobState(StrEnum):
@@ -108,6 +109,37 @@ class JobState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+
+
+class CaseKind(StrEnum):
+    """What a case asks of an answer: to be like a good one, or unlike one that was rejected."""
+
+    TARGET = "target"
+    MUST_NOT = "must_not"
+
+
+class RunOutcome(StrEnum):
+    """How a run of candidates ended."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    BUDGET = "budget"
+    FAILED = "failed"
+
+
+class ScoredBy(StrEnum):
+    """Who scored an answer."""
+
+    CODE = "code"
+    JUDGE = "judge"
+
+
+class GateOutcome(StrEnum):
+    """What the gate says of a candidate."""
+
+    PASS = "pass"
+    BLOCK = "block"
+    INCONCLUSIVE = "inconclusive"
 
 
 VERDICT_STATUS = {

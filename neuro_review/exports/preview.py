@@ -12,7 +12,8 @@ from db.tables import Role, Verdict
 from neuro_review import workflows
 from neuro_review.access import Actor
 from neuro_review.exports.columns import COLUMNS, Kind
-from neuro_review.exports.rows import END, LEFT_GRACE, START, WHERE, Filter, Page, Question, chosen, read_some
+from neuro_review.exports.rows import END, START, WHERE, Filter, Page, Question, chosen, read_some
+from neuro_review.labels import LEFT_GRACE
 
 ROWS = 5
 MOST_LETTERS = 300

@@ -6,7 +6,7 @@ checkpoint, and starts after the last id of the page before (keyset), so that th
 
 import itertools
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.engine import Database, explained
-from db.tables import Id, Label, Purpose, Verdict
+from db.tables import Id, Purpose, Verdict
+from neuro_review.labels import LEFT_GRACE, label_givers
 
 START, END = "0" * 32, "f" * 32
 PAGE_BYTES = 8 << 20  # of long texts a page holds fewer reviews, so that memory does not grow with them
@@ -73,13 +74,6 @@ LONG = ("prompt", "output", "correction", "note", "context", "metadata")
 _PLACES = operator.itemgetter(*(list(FROM).index(name) for name in LONG))
 # An id leaves PostgreSQL as the house writes it; a loader in Python would be called for every single one.
 HEX = "encode(uuid_send({}), 'hex')"
-# The item waits as a whole while its decision can be undone. A verdict of the gate counts only as the decision that
-# stands: undone, it is none any more.
-LEFT_GRACE = (
-    "v.created_at <= :as_of AND (g.id IS NULL OR g.final_at <= :as_of)"
-    f" AND (v.purpose IN ('{Purpose.HISTORY}', '{Purpose.ADJUDICATION}', '{Purpose.SECOND}') OR g.review_id = v.id)"
-    " AND NOT EXISTS (SELECT 1 FROM retraction x WHERE x.decision_id = g.id)"
-)
 # CROSS JOIN fixes the order on SQLite: reviews first, along their index, or it would sort the workflow for each page.
 TABLES = (
     "review v CROSS JOIN item i CROSS JOIN source s LEFT JOIN decision g ON g.id = i.decision_id"
@@ -223,26 +217,8 @@ def _mark_labels(session: Session, page: Page, as_of: int) -> None:
     chosen: set[str] = set()
     if several:
         bound = {"items": sorted(several), "as_of": as_of}
-        chosen = _label_givers(session.connection().execute(VOTES, bound))
+        chosen = label_givers(session.connection().execute(VOTES, bound))
     rows = zip(*(columns[name] for name in ("review_id", "item_id", "verdict", "item_label")), strict=True)
     columns["is_item_label"] = [
         review in chosen if item in several else verdict == label for review, item, verdict, label in rows
     ]
-
-
-def _label_givers(votes: Iterable[Any]) -> set[str]:
-    """Return the reviews that give their items the labels, one an item.
-
-    The latest adjudication, else the gate's decision, else the earliest of those that agree; none where they do not.
-    """
-    best: dict[str, tuple[tuple[Any, ...], str]] = {}
-    for item, review, purpose, verdict, at, label in votes:
-        if label == Label.DISPUTED or verdict != label:
-            continue
-        settles = purpose == Purpose.ADJUDICATION
-        decides = purpose in (Purpose.GATE, Purpose.GOLD, Purpose.CANDIDATE)
-        turn = -1 if settles else 1
-        place = (not settles, not decides, turn * at, turn * int(review, 16))
-        if item not in best or place < best[item][0]:
-            best[item] = (place, review)
-    return {review for _, review in best.values()}

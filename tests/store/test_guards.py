@@ -694,6 +694,13 @@ def test_sqlite_replaces_nothing(sqlite_door: Door, statements: tuple[str, ...])
 PROTECTED = sorted({guard.table for guard in GUARDS})
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_no_two_guards_have_one_name(engine: str) -> None:
+    names = [guard.trigger for guard in GUARDS if guard.is_for(engine)]
+
+    assert [name for name in set(names) if names.count(name) > 1] == []
+
+
 @pytest.mark.parametrize("table", PROTECTED)
 def test_postgresql_empties_nothing(postgres_door: Door, table: str) -> None:
     refused(postgres_door, (f"TRUNCATE {table} CASCADE",))

@@ -1,0 +1,121 @@
+"""The guards of eval sets and runs: a frozen version never changes, an answer is stored once, gates are fair."""
+
+from db.rules import append_only, erasable, fixed, not_renumbered, not_replaced
+from db.triggers import Guard
+
+FROZEN = "EXISTS (SELECT 1 FROM eval_version n WHERE n.id = {} AND n.frozen_at IS NOT NULL)"
+FROZEN_CASE = (
+    "EXISTS (SELECT 1 FROM eval_case k JOIN eval_version n ON n.id = k.version_id WHERE k.id = {}"
+    " AND n.frozen_at IS NOT NULL)"
+)
+ITEM_OF_CASE = "(SELECT k.item_id FROM eval_case k WHERE k.id = OLD.case_id)"
+ITEM_OF_RESULT = "(SELECT k.item_id FROM eval_result r JOIN eval_case k ON k.id = r.case_id WHERE r.id = OLD.result_id)"
+RUN_FIXED = "id version_id workflow_id scorers judge judge_hash rubric_version repeats asked_by created_at"
+IS_FROZEN = "A frozen version of an eval set never changes. Make the next version."
+
+
+def _kept_once_frozen(table: str, frozen: str, row: str, lock: dict[str, str]) -> list[Guard]:
+    """Return the guards of a table whose rows come and go only while their version is a draft."""
+    return [
+        Guard(table, "INSERT", "none_added", frozen.format(f"NEW.{row}"), IS_FROZEN, **lock),
+        Guard(table, "DELETE", "none_taken", frozen.format(f"OLD.{row}"), IS_FROZEN),
+    ]
+
+
+EVAL_GUARDS: list[Guard] = [
+    Guard(
+        "eval_version", "INSERT", "born_a_draft", "NEW.frozen_at IS NOT NULL OR NEW.content_hash IS NOT NULL",
+        "A version is born a draft.",
+    ),
+    Guard("eval_version", "UPDATE", "frozen", "OLD.frozen_at IS NOT NULL", IS_FROZEN),
+    Guard(
+        "eval_version", "UPDATE", "no_rewrite", fixed("eval_version", "id set_id number"),
+        "A version keeps its number.",
+    ),
+    Guard(
+        "eval_version", "UPDATE", "counted",
+        "NEW.cases IS DISTINCT FROM (SELECT count(*) FROM eval_case k WHERE k.version_id = NEW.id) OR NEW.cases = 0",
+        "A version is frozen with the cases that it has.", only_if="NEW.frozen_at IS NOT NULL",
+    ),
+    Guard("eval_version", "DELETE", "kept", "OLD.frozen_at IS NOT NULL", IS_FROZEN),
+    not_replaced(
+        "eval_version",
+        "EXISTS (SELECT 1 FROM eval_version o WHERE o.id = NEW.id OR"
+        " (o.set_id = NEW.set_id AND o.number = NEW.number))",
+        "This version",
+    ),
+    not_renumbered("eval_version", "A version"),
+    *_kept_once_frozen("eval_case", FROZEN, "version_id", {"locks": "NEW.version_id", "locked": "eval_version"}),
+    Guard(
+        "eval_case", "INSERT", "says_truly",
+        "NOT EXISTS (SELECT 1 FROM review v WHERE v.id = NEW.review_id AND v.item_id = NEW.item_id"
+        " AND v.verdict = NEW.verdict)",
+        "A case is what a review says.",
+    ),
+    Guard("eval_case", "UPDATE", "no_update", "TRUE", "A case is never rewritten."),
+    not_replaced(
+        "eval_case",
+        "EXISTS (SELECT 1 FROM eval_case o WHERE o.id = NEW.id OR (o.version_id = NEW.version_id AND"
+        " (o.position = NEW.position OR o.item_id = NEW.item_id)))",
+        "This case",
+    ),
+    *_kept_once_frozen("eval_case_content", FROZEN_CASE, "case_id", {}),
+    *(
+        guard
+        for guard in erasable(
+            "eval_case_content", "case_id", "salt prompt context output target", "The text of a case", ITEM_OF_CASE
+        )
+        if guard.on != "DELETE"
+    ),
+    Guard(
+        "eval_case_content", "UPDATE", "form", "NEW.prompt_is_chat IS DISTINCT FROM OLD.prompt_is_chat",
+        "The text of a case is never rewritten.",
+    ),
+    Guard(
+        "eval_run", "INSERT", "frozen", f"NOT {FROZEN.format('NEW.version_id')}",
+        "Candidates are tried on a frozen version only.",
+    ),
+    Guard("eval_run", "UPDATE", "no_rewrite", fixed("eval_run", RUN_FIXED), "What a run was asked is never rewritten."),
+    Guard("eval_run", "UPDATE", "counts_up", "NEW.lease_n < OLD.lease_n", "The processes of a run are counted up."),
+    Guard("eval_run", "DELETE", "no_delete", "TRUE", "A run is never deleted."),
+    not_replaced("eval_run", "EXISTS (SELECT 1 FROM eval_run o WHERE o.id = NEW.id)", "This run"),
+    not_renumbered("eval_run", "A run"),
+    *append_only("eval_candidate", "run_id position", "A candidate"),
+    Guard(
+        "eval_result", "UPDATE", "no_rewrite",
+        f"OLD.error IS NULL OR {fixed('eval_result', 'id run_id candidate case_id repeat')}",
+        "An answer is never rewritten; only what failed can be tried again.",
+    ),
+    Guard("eval_result", "DELETE", "no_delete", "TRUE", "An answer is never deleted."),
+    not_replaced(
+        "eval_result",
+        "EXISTS (SELECT 1 FROM eval_result o WHERE o.id = NEW.id OR (o.run_id = NEW.run_id AND"
+        " o.candidate = NEW.candidate AND o.case_id = NEW.case_id AND o.repeat = NEW.repeat))",
+        "This answer",
+    ),
+    not_renumbered("eval_result", "An answer"),
+    *erasable("eval_result_content", "result_id", "output", "An answer", ITEM_OF_RESULT),
+    *append_only("eval_score", "result_id scorer", "A score"),
+    *erasable("eval_score_content", "result_id scorer", "rationale", "The grounds of a score", ITEM_OF_RESULT),
+    *append_only("eval_review", "result_id", "What was put before reviewers"),
+    *append_only("eval_gate", "id", "What the gate said"),
+    Guard(
+        "eval_gate", "INSERT", "says_truly",
+        "NEW.outcome IS DISTINCT FROM (CASE WHEN NEW.high < NEW.margin THEN 'pass' WHEN NEW.low > 0 THEN 'block'"
+        " ELSE 'inconclusive' END)",
+        "The gate passes what is shown to be no worse than the margin, and blocks what is shown to be worse.",
+    ),
+    *append_only("model_use", "workflow_id seq", "A change of the model"),
+    Guard(
+        "model_use", "INSERT", "follows",
+        "NEW.seq <> 1 + (SELECT count(*) FROM model_use u WHERE u.workflow_id = NEW.workflow_id)",
+        "A change of the model follows the one before it.",
+    ),
+    Guard(
+        "model_use", "INSERT", "grounds",
+        "CASE WHEN NEW.gate_id IS NULL THEN COALESCE(NEW.reason, '') = '' ELSE NOT EXISTS (SELECT 1 FROM eval_gate g"
+        " WHERE g.id = NEW.gate_id AND g.workflow_id = NEW.workflow_id AND g.model = NEW.model AND g.outcome = 'pass')"
+        " END",
+        "Another model takes its place by a gate that passed, or with a written reason.",
+    ),
+]  # fmt: skip

@@ -1,0 +1,281 @@
+"""Labels become cases: which ones, with where they came from, and never changed once frozen."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from db.clock import SECOND, parse_iso
+from db.engine import Database
+from db.tables import CaseKind, Verdict
+from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
+from neuro_review.eval_sets import making, rows
+from neuro_review.eval_sets.choosing import Stratum
+from neuro_review.eval_sets.rows import Case, Version
+from tests.conftest import OPERATOR, Clock, Team
+from tests.evals.conftest import label, question
+from tests.exports.stock import decide, held, past, set_grace
+from tests.helpers import note_erasure
+
+Record = Callable[[list[dict[str, Any]]], None]
+Make = Callable[..., Version]
+
+
+def cases(db: Database, version: Version) -> list[Case]:
+    with db.reading() as session:
+        return list(rows.every_case(session, version.id))
+
+
+def attempt(db: Database, statement: str, **bound: Any) -> None:
+    with db.writing() as session:
+        session.connection().execute(sa.text(statement), bound)
+
+
+def test_a_case_says_what_was_asked_what_is_right_and_where_it_came_from(
+    db: Database, record: Record, make: Make
+) -> None:
+    record([label(1), label(2, "correct"), label(3, "reject")])
+
+    made = make()
+
+    by_verdict = {one.verdict: one for one in cases(db, made)}
+    assert {name: (one.kind, one.target, one.output) for name, one in by_verdict.items()} == {
+        "approve": (CaseKind.TARGET, "answer 1", "answer 1"),
+        "correct": (CaseKind.TARGET, "answer 2", "wrong 2"),
+        "reject": (CaseKind.MUST_NOT, None, "rude 3 rude 3"),
+    }
+    rejected = by_verdict["reject"]
+    assert (rejected.prompt, rejected.model, rejected.reviewer, rejected.reasons, rejected.rubric_version) == (
+        question(3), "old", "ann", ["Tone"], 0,
+    )  # fmt: skip
+    with db.reading() as session:
+        review = session.connection().execute(
+            sa.text("SELECT item_id, verdict FROM review WHERE id = :id"), {"id": rejected.review_id}
+        ).one()  # fmt: skip
+    assert (review.item_id, review.verdict) == (rejected.item_id, "reject")
+    assert (made.ref, made.cases, made.frozen_at is not None) == ("first@1", 3, True)
+
+
+def test_a_verdict_that_can_still_be_undone_is_no_case_yet(
+    db: Database, team: Team, make: Make, moved_clock: Clock
+) -> None:
+    held(db, team.support, prompt=question(1))
+    decide(db, team.support, team.bo, Verdict.APPROVE)
+    with pytest.raises(InvalidError, match="No label can become a case"):
+        make()
+
+    moved_clock.forward(6 * SECOND)
+
+    assert make().cases == 1
+
+
+def test_what_was_left_out_is_counted_by_why(db: Database, team: Team, record: Record, make: Make) -> None:
+    near = question(1).upper() + " "
+    record([label(1), label(2, prompt=near), label(3, prompt=None), label(4), label(5)])
+    past(
+        db, team.support, [{"verdict": "approve", "reviewer": "a"}, {"verdict": "reject", "reviewer": "b"}], prompt="?"
+    )
+    erased = past(db, team.support, [{"verdict": "approve"}], prompt="to be erased")
+    with db.writing() as session:
+        note_erasure(session, erased)
+        session.connection().execute(
+            sa.text("UPDATE item_content SET salt = NULL, prompt = NULL, output = NULL WHERE item_id = :id"),
+            {"id": erased},
+        )
+
+    made = make(sample=2)
+
+    left = Counter(made.left_out)
+    assert made.cases == 2
+    assert left["disputed"] == 1
+    assert sum(left.values()) == 1 + 4
+    everything = make()
+    assert everything.cases == 3
+    assert everything.left_out == {"disputed": 1, "erased": 1, "near_duplicate": 1, "no_prompt": 1}
+
+
+def test_labels_are_chosen_by_what_is_known_of_them(db: Database, record: Record, make: Make) -> None:
+    record([
+        label(1), label(2, model="new"), label(3, "reject"), label(4, "reject", reasons=["Leaks data"]),
+        label(5, created_at="2025-01-01T00:00:00Z"),
+    ])  # fmt: skip
+
+    def chosen(**more: Any) -> set[str]:
+        return {one.prompt or "" for one in cases(db, make("by filter", **more))}
+
+    assert chosen(models=("new",)) == {question(2)}
+    assert chosen(verdicts=(Verdict.REJECT,)) == {question(3), question(4)}
+    assert chosen(reason="Leaks data") == {question(4)}
+    assert chosen(until=parse_iso("2025-06-01")) == {question(5)}
+    assert chosen(since=parse_iso("2025-06-01"), models=("old",), verdicts=(Verdict.APPROVE,)) == {question(1)}
+
+
+def test_only_the_panel_is_what_chance_chose(db: Database, team: Team, record: Record, make: Make) -> None:
+    record([label(n) for n in range(60)])
+    with db.reading() as session:
+        drawn = session.connection().execute(sa.text("SELECT count(*) FROM item WHERE panel")).scalar_one()
+
+    assert 0 < drawn < 60
+    assert make(panel_only=True).cases == drawn
+
+
+def test_the_same_seed_draws_the_same_cases_and_shares_are_equal(db: Database, record: Record, make: Make) -> None:
+    record([label(n, "reject" if n % 10 == 0 else "approve") for n in range(60)])
+
+    one, same, other = (make("drawn", sample=10, shares=Stratum.VERDICT, seed=seed) for seed in (7, 7, 8))
+
+    assert Counter(case.verdict for case in cases(db, one)) == {"approve": 5, "reject": 5}
+    assert one.content_hash == same.content_hash != other.content_hash
+    with db.reading() as session:
+        assert rows.difference(session, one.id, same.id).same == 10
+    weights = {case.verdict: case.inclusion for case in cases(db, one)}
+    assert weights == {"approve": pytest.approx(5 / 54), "reject": pytest.approx(5 / 6)}
+
+
+def test_versions_are_numbered_and_say_what_differs(db: Database, team: Team, record: Record, make: Make) -> None:
+    record([label(1), label(2)])
+    first = make()
+    record([label(3)])
+    record([label(1, "reject", output="answer 1", adjudication=True)])
+
+    second = make()
+
+    assert (first.number, second.number) == (1, 2)
+    with db.reading() as session:
+        differs = rows.difference(session, first.id, second.id)
+    assert (len(differs.added), len(differs.removed), len(differs.changed), differs.same) == (1, 0, 1, 1)
+
+
+def test_a_draft_can_lose_cases_and_be_thrown_away(db: Database, record: Record, make: Make) -> None:
+    record([label(1), label(2)])
+    draft = make(freeze_it=False)
+
+    with db.writing() as session:
+        making.drop_case(session, cases(db, draft)[0].id, OPERATOR)
+        making.freeze(session, draft.id, OPERATOR)
+    with db.writing() as session, pytest.raises(ConflictError, match="frozen"):
+        making.discard(session, draft.id, OPERATOR)
+    other = make(freeze_it=False)
+    with db.writing() as session:
+        making.discard(session, other.id, OPERATOR)
+
+    with db.reading() as session:
+        assert [(one.number, one.cases) for one in rows.listed(session, OPERATOR)] == [(1, 1)]
+
+
+FROZEN = (
+    "UPDATE eval_case SET verdict = 'reject', kind = 'must_not' WHERE id = :case",
+    "DELETE FROM eval_case WHERE id = :case",
+    "UPDATE eval_case_content SET target = 'another' WHERE case_id = :case",
+    "UPDATE eval_case_content SET target = NULL WHERE case_id = :case",
+    "DELETE FROM eval_case_content WHERE case_id = :case",
+    "UPDATE eval_version SET content_hash = 'another' WHERE id = :frozen",
+    "UPDATE eval_version SET frozen_at = NULL, content_hash = NULL, cases = NULL WHERE id = :frozen",
+    "DELETE FROM eval_version WHERE id = :frozen",
+    "INSERT INTO eval_case (id, version_id, position, item_id, review_id, kind, model, verdict, reviewer, reasons,"
+    " rubric_version, hash) SELECT '00000000000000000000000000000001', :frozen, 9, item_id, review_id, kind, model,"
+    " verdict, reviewer, reasons, rubric_version, hash FROM eval_case WHERE version_id <> :frozen",
+)
+
+
+def test_a_frozen_version_cannot_be_changed_by_sql_either(db: Database, record: Record, make: Make) -> None:
+    record([label(1), label(2, "correct")])
+    make("draft", verdicts=(Verdict.CORRECT,), freeze_it=False)
+    frozen = make(verdicts=(Verdict.APPROVE,))
+    (case,) = cases(db, frozen)
+    bound = {"frozen": frozen.id, "case": case.id}
+
+    for statement in FROZEN:
+        with pytest.raises(sa.exc.IntegrityError, match=r"frozen|never rewritten|erasure"):
+            attempt(db, statement, **{name: value for name, value in bound.items() if f":{name}" in statement})
+
+
+def test_a_case_cannot_say_what_no_review_says(db: Database, record: Record, make: Make) -> None:
+    record([label(1)])
+    make("whole")
+    draft = make(freeze_it=False)
+    with db.writing() as session:
+        making.drop_case(session, cases(db, draft)[0].id, OPERATOR)
+
+    with pytest.raises(sa.exc.IntegrityError, match="what a review says"):
+        attempt(
+            db, "INSERT INTO eval_case (id, version_id, position, item_id, review_id, kind, model, verdict, reviewer,"
+            " reasons, rubric_version, hash) SELECT '00000000000000000000000000000001', :draft, 9, item_id, review_id,"
+            " 'must_not', model, 'reject', reviewer, reasons, rubric_version, hash FROM eval_case", draft=draft.id,
+        )  # fmt: skip
+    with pytest.raises(sa.exc.IntegrityError, match="with the cases that it has"):
+        attempt(
+            db, "UPDATE eval_version SET frozen_at = 1, frozen_by = 'x', content_hash = 'h', cases = 5 WHERE id = :id",
+            id=draft.id,
+        )  # fmt: skip
+
+
+def test_the_text_of_a_frozen_case_goes_with_the_erasure_of_its_item(db: Database, record: Record, make: Make) -> None:
+    record([label(1)])
+    made = make()
+    (case,) = cases(db, made)
+    with db.writing() as session:
+        note_erasure(session, case.item_id)
+
+    attempt(
+        db, "UPDATE eval_case_content SET salt = NULL, prompt = NULL, context = NULL, output = NULL, target = NULL"
+        " WHERE case_id = :id", id=case.id,
+    )  # fmt: skip
+
+    (erased,) = cases(db, made)
+    assert (erased.prompt, erased.target, erased.hash) == (None, None, case.hash)
+
+
+def test_only_an_owner_makes_a_set_and_a_name_belongs_to_one_workflow(
+    db: Database, team: Team, record: Record, make: Make
+) -> None:
+    record([label(1)])
+    with pytest.raises(NotAllowedError):
+        make(by=team.bo)
+    made = make(by=team.olu)
+
+    assert made.made_by == team.olu.audit_name
+    with db.reading() as session:
+        assert rows.listed(session, team.eve) == []
+        with pytest.raises(NotAllowedError):
+            rows.version(session, "first", team.eve)
+    with pytest.raises(ConflictError, match="another workflow"):
+        making.make(db, OPERATOR, "first", team.other.name, made_of())
+
+
+def made_of() -> Any:
+    from neuro_review.eval_sets.choosing import Wanted
+
+    return Wanted()
+
+
+def test_what_is_held_out_is_given_to_whoever_writes_training_files(db: Database, record: Record, make: Make) -> None:
+    record([label(1), label(2, "correct")])
+    made = make(held_out=True)
+    make("open to all")
+
+    with db.reading() as session:
+        out = list(rows.held_out(session, made.workflow_id))
+    with db.writing() as session:
+        making.hold_out(session, made.set_id, OPERATOR, False)
+    with db.reading() as session:
+        none = list(rows.held_out(session, made.workflow_id))
+
+    assert {row.prompt for row in out} == {question(1), question(2)}
+    assert {row.name for row in out} == {"first"}
+    assert none == []
+
+
+def test_a_verdict_that_was_undone_is_no_case(db: Database, team: Team, record: Record, make: Make) -> None:
+    from neuro_review import decisions
+
+    set_grace(db, team.support, 60_000)
+    held(db, team.support, prompt=question(1))
+    item_id = decide(db, team.support, team.bo, Verdict.APPROVE)
+    with db.writing() as session:
+        decisions.undo(session, item_id, team.bo)
+    record([label(2)])
+
+    assert [one.prompt for one in cases(db, make())] == [question(2)]
