@@ -32,6 +32,24 @@ def insert_rows(session: Session, table: str, columns: str, rows: Sequence[tuple
         connection.exec_driver_sql(_values_sql(table, columns, len(part)), values)
 
 
+def add_to_rows(session: Session, table: str, keys: str, sums: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add numbers to the rows of these keys, many at once; a row that is not there yet begins with them.
+
+    Args:
+        session: of the caller's transaction.
+        table: whose rows.
+        keys: its primary key, names separated by spaces.
+        sums: the columns that are added to.
+        rows: the values of `keys`, then of `sums`; no key twice, and in one order for every writer.
+    """
+    connection = session.connection()
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    for start in range(0, len(rows), ROWS_A_STATEMENT):
+        part = rows[start : start + ROWS_A_STATEMENT]
+        values = tuple(itertools.chain.from_iterable(part))
+        connection.exec_driver_sql(_add_sql(table, keys, sums, len(part), mark), values)
+
+
 def _copy(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     raw: Any = connection.connection.driver_connection
     try:
@@ -51,3 +69,14 @@ def _values_sql(table: str, columns: str, rows: int) -> str:
     names = columns.split()
     row = "(" + ",".join("?" * len(names)) + ")"
     return f"INSERT INTO {table} ({','.join(names)}) VALUES {','.join([row] * rows)}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _add_sql(table: str, keys: str, sums: str, rows: int, mark: str) -> str:
+    names, added = keys.split() + sums.split(), sums.split()
+    row = "(" + ",".join([mark] * len(names)) + ")"
+    more = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in added)
+    return (
+        f"INSERT INTO {table} ({','.join(names)}) VALUES {','.join([row] * rows)}"
+        f" ON CONFLICT ({','.join(keys.split())}) DO UPDATE SET {more}"
+    )

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +92,15 @@ class Database:
     def writing(self) -> Iterator[Session]:
         """Open a session that commits when its block ends well, and rolls back when it does not.
 
+        What verbs have put `at_end` is done before it commits.
+
         Raises:
             DatabaseUnusableError: the disk is full, the file is read-only, or the server is away.
         """
         with self._turn(), Session(self._writer, expire_on_commit=False) as session, explained():
             yield session
+            for step in session.info.pop(LAST, ()):
+                step(session)
             session.commit()
 
     @contextlib.contextmanager
@@ -136,6 +140,14 @@ class Database:
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+LAST = "last"
+
+
+def at_end(session: Session, step: Callable[[Session], None]) -> None:
+    """Have a step done last in the caller's transaction, because it holds rows that many others want too."""
+    session.info.setdefault(LAST, []).append(step)
 
 
 def _normal(url: str) -> URL:

@@ -17,8 +17,8 @@ from db import guards
 from db.engine import Database, DatabaseUnusableError, cannot_write, explained, sqlite_file
 
 # Counts up with each change of the schema that older code must not write to; then OLDEST_CODE follows it.
-CODE_VERSION = 1
-OLDEST_CODE = 1
+CODE_VERSION = 2
+OLDEST_CODE = 2  # version 1 writes items and verdicts without counting them
 
 ADVISORY_LOCK = 0x4E524556
 PATIENCE = 120  # seconds

@@ -12,6 +12,7 @@ COMMANDS = {
     "import": ("imports", "Take outputs, or labels of the past, from a file."),
     "export": ("exports", "Write the labels of a workflow to a file."),
     "evalset": ("evalsets", "Freeze labels into versions of an eval set."),
+    "quality": ("quality", "Show how good each model is, with intervals."),
     "verify-audit": ("audit", "Check the audit chain against everything stored."),
     "user": ("people", "Add people."),
     "workflow": ("people", "Add workflows."),

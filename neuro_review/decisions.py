@@ -9,12 +9,13 @@ from sqlmodel import Session
 
 from db.clock import DAY, new_id, now
 from db.tables import VERDICT_STATUS, DecidedBy, Origin, Purpose, Role, Status, Verdict
-from neuro_review import lifecycle, queue, workflows
+from neuro_review import lifecycle, queue, rollups, workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 from neuro_review.content import as_json, check_text, text_hash
 from neuro_review.errors import ConflictError, InvalidError, LeaseLostError, NotAllowedError
 from neuro_review.lifecycle import Grounds, State, Verb
+from neuro_review.likeness import changed
 from neuro_review.settings import settings
 
 RECALL_WITHIN = DAY
@@ -79,6 +80,7 @@ def decide(session: Session, item_id: str, by: Actor, lease_n: int, opinion: Opi
     verdict = judged.verdict
     _check_reasons(session, item, verdict, opinion.reasons)
     at = now()
+    rollups.touch(session, [item.id])
     review_id = _add_review(session, item, by, judged, opinion, PURPOSE[Origin(item.origin)], at)
     grounds = Grounds(
         DecidedBy.HUMAN, VERDICT_STATUS[verdict], by.audit_name,
@@ -116,6 +118,8 @@ class _Judged:
     text_hash: str
     """Of the text the reviewer stands behind."""
     salt: str
+    edited: int | None = None
+    """How much of the output the correction changed, in thousandths."""
 
 
 def _judged(session: Session, item: State, opinion: Opinion) -> _Judged:
@@ -131,7 +135,9 @@ def _judged(session: Session, item: State, opinion: Opinion) -> _Judged:
     verdict, text = _settled(opinion, content.output)
     if verdict is Verdict.APPROVE:
         return _Judged(verdict, None, item.output_hash, content.salt)
-    return _Judged(verdict, text, text_hash(content.salt, text) if text is not None else "", content.salt)
+    if text is None:
+        return _Judged(verdict, None, "", content.salt)
+    return _Judged(verdict, text, text_hash(content.salt, text), content.salt, changed(content.output, text))
 
 
 def _settled(opinion: Opinion, output: str) -> tuple[Verdict, str | None]:
@@ -155,9 +161,9 @@ def _check_reasons(session: Session, item: State, verdict: Verdict, reasons: Seq
 
 INSERT_REVIEW = sa.text(
     "INSERT INTO review (id, workflow_id, item_id, person_id, reviewer, purpose, verdict, text_hash, reasons,"
-    " rubric_version, shown_at, handling_ms, reviewed_at, created_at, client_id) VALUES (:id, :workflow_id, :item_id,"
-    " :person_id, :reviewer, :purpose, :verdict, :text_hash, :reasons, :rubric_version, :shown_at, :handling_ms, :at,"
-    " :at, :client_id)"
+    " rubric_version, shown_at, handling_ms, reviewed_at, created_at, edited, client_id) VALUES (:id, :workflow_id,"
+    " :item_id, :person_id, :reviewer, :purpose, :verdict, :text_hash, :reasons, :rubric_version, :shown_at,"
+    " :handling_ms, :at, :at, :edited, :client_id)"
 )
 INSERT_CONTENT = sa.text("INSERT INTO review_content (review_id, text, note) VALUES (:id, :text, :note)")
 
@@ -180,7 +186,7 @@ def _add_review(
         INSERT_REVIEW,
         {
             **facts, "id": review_id, "workflow_id": item.workflow_id, "item_id": item.id, "person_id": by.person_id,
-            "text_hash": judged.text_hash, "at": at, "client_id": opinion.client_id,
+            "text_hash": judged.text_hash, "at": at, "edited": judged.edited, "client_id": opinion.client_id,
             "rubric_version": workflows.by_id(session, item.workflow_id).rubric_version,
         },
     )  # fmt: skip
@@ -249,6 +255,7 @@ def recall(session: Session, item_id: str, by: Actor, *, reason: str, opinion: O
         raise InvalidError("A recall needs a reason; the application is told.", "reason")
     check_text(reason, "The reason", 10_000)
     judged = _judged(session, item, opinion)
+    rollups.touch(session, [item.id])
     review_id = _add_review(session, item, by, judged, opinion, Purpose.ADJUDICATION, at)
     lifecycle.recall(
         session, item, person_id=by.person_id, actor=by.audit_name, review_id=review_id, verdict=judged.verdict,

@@ -16,6 +16,7 @@ from sqlmodel import Session
 from db.bulk import insert_rows
 from db.clock import new_id, now
 from db.tables import Label, Origin, Purpose, Verdict
+from neuro_review import rollups
 from neuro_review.audit import COLUMNS as AUDIT_COLUMNS
 from neuro_review.audit import Action, event_hash
 from neuro_review.content import as_json, check_text, text_hash
@@ -32,11 +33,16 @@ from neuro_review.intake import (
     Prepared,
     against_origin,
     check_past,
+    counted,
     known,
 )
+from neuro_review.likeness import changed
+from neuro_review.rollups.counting import Said
 from neuro_review.settings import settings
 
 NO_NAME = "imported"
+OUTPUT = 2
+"""Where the output stands among the parts of a submission."""
 SPELLINGS = {"approved": "approve", "corrected": "correct", "rejected": "reject"}
 
 
@@ -112,6 +118,14 @@ class _Given:
     text_hash: str
     reviewed_at: int
     review_id: str
+    reasons: str = "[]"
+    edited: int | None = None
+
+    def said(self) -> Said:
+        """Return what the counts need to know of it."""
+        return Said(
+            self.review_id, self.reviewer, self.purpose, self.verdict, self.reasons, None, self.edited, self.reviewed_at
+        )
 
 
 @dataclass(slots=True)
@@ -146,7 +160,7 @@ class _Rows:
 
 
 REVIEW_COLUMNS = (
-    "id workflow_id item_id reviewer purpose verdict text_hash reasons rubric_version reviewed_at created_at"
+    "id workflow_id item_id reviewer purpose verdict text_hash reasons rubric_version reviewed_at created_at edited"
 )
 
 
@@ -186,11 +200,14 @@ def _add(door: Door, item: _Item, one: Prepared, review: PastReview, rows: _Rows
             return Outcome.CONFLICT, f"{review.name} gave another verdict on this external_id already."
     reviewed_at = review.decided_at if review.decided_at is not None else one.item[6]
     review_id, reasons = new_id(), as_json(review.reasons)
-    item.given.append(_Given(review.name, review.purpose, review.verdict, judged, reviewed_at, review_id))
+    edited = changed(one.parts[OUTPUT] or "", review.correction) if review.correction else None
+    item.given.append(
+        _Given(review.name, review.purpose, review.verdict, judged, reviewed_at, review_id, reasons, edited)
+    )
     item.touched = True
     rows.reviews.append(
         (review_id, door.workflow.id, item.item_id, review.name, str(review.purpose), str(review.verdict), judged,
-         reasons, door.workflow.rubric_version, reviewed_at, at)
+         reasons, door.workflow.rubric_version, reviewed_at, at, edited)
     )  # fmt: skip
     if review.verdict is Verdict.CORRECT:
         rows.contents.append((review_id, review.correction, None))
@@ -252,6 +269,7 @@ def _write(session: Session, items: Iterable[_Item], rows: _Rows) -> None:
     new = [item for item in items if item.prepared is not None and item.touched]
     old = [item for item in items if item.prepared is None and item.touched]
     prepared = [(item, item.prepared) for item in new if item.prepared is not None]
+    rollups.touch(session, [item.item_id for item in old])
     insert_rows(session, "item", ITEM_COLUMNS, [(*one.item, item.label(), item.seq) for item, one in prepared])
     insert_rows(session, "item_content", CONTENT_COLUMNS, [one.content for _, one in prepared])
     insert_rows(session, "review", REVIEW_COLUMNS, rows.reviews)
@@ -262,3 +280,4 @@ def _write(session: Session, items: Iterable[_Item], rows: _Rows) -> None:
         session.connection().execute(
             RELABEL, [{"label": item.label(), "seq": item.seq, "id": item.item_id} for item in old]
         )
+    rollups.born(session, [counted(one, item.label(), [two.said() for two in item.given]) for item, one in prepared])

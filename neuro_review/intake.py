@@ -21,10 +21,12 @@ from sqlmodel import Session
 from db.bulk import insert_rows
 from db.clock import DAY, new_id, now, parse_iso
 from db.tables import Origin, Status
+from neuro_review import rollups
 from neuro_review.audit import Action, first_event, record_first
 from neuro_review.content import as_json, check_text, new_salt, parts_hash, prompt_hash, text_hash
 from neuro_review.errors import InvalidError, TooLargeError
 from neuro_review.queue import queue_at
+from neuro_review.rollups.counting import Facts, Said
 from neuro_review.settings import settings
 from neuro_review.workflows import Workflow
 
@@ -191,7 +193,12 @@ FIXED = (
     "latency_ms", "prompt_tokens", "completion_tokens", "panel_u", "panel_rate", "panel", "rubric_version",
 )  # fmt: skip
 """What nothing ever changes of an item, beside what its first event names: that event carries a hash of it."""
-_fixed = itemgetter(*map(ITEM_COLUMNS.split().index, FIXED))
+COUNTED = (
+    "workflow_id origin model created_at stratum inclusion panel status cost_micro latency_ms prompt_tokens"
+    " completion_tokens source_id prompt_version end_user"
+)
+"""What the counts need to know of a new item, in the order of their `Facts`."""
+_fixed, _counted = (itemgetter(*map(ITEM_COLUMNS.split().index, names)) for names in (FIXED, COUNTED.split()))
 CONTENT_COLUMNS = "item_id salt prompt prompt_is_chat output context metadata"
 
 
@@ -379,7 +386,13 @@ def store(session: Session, door: Door, batch: Sequence[Prepared]) -> list[Store
     insert_rows(session, "item", ITEM_COLUMNS, [(*one.item, None, 1) for one in new])
     insert_rows(session, "item_content", CONTENT_COLUMNS, [one.content for one in new])
     record_first(session, [one.event for one in new])
+    rollups.born(session, [counted(one) for one in new])
     return outcomes
+
+
+def counted(one: Prepared, label: str | None = None, said: Sequence[Said] = ()) -> Facts:
+    """Return what the counts need to know of a new item; of a label of the past, with what was said of it."""
+    return Facts._make((*_counted(one.item), label, None, None, said))
 
 
 def content_name(parts: list[str | None], count: int) -> str:

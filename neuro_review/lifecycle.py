@@ -20,6 +20,7 @@ from sqlmodel import Session
 
 from db.clock import is_id, new_id, now
 from db.tables import DecidedBy, Event, Origin, Status, Verdict
+from neuro_review import rollups
 from neuro_review.audit import Action, record
 from neuro_review.errors import ConflictError, NotFoundError
 
@@ -188,6 +189,7 @@ class Grounds:
 
 def decide(session: Session, item: State, grounds: Grounds, *, at: int, final_at: int) -> str:
     """Move a held item to what was decided, and return the id of the decision."""
+    rollups.touch(session, [item.id])
     decision_id = new_id()
     releases = grounds.status in RELEASABLE
     session.connection().execute(
@@ -219,6 +221,7 @@ def decide(session: Session, item: State, grounds: Grounds, *, at: int, final_at
 
 def undo(session: Session, item: State, person_id: int, actor: str, *, at: int, lease_until: int) -> int:
     """Take a decision back that has not left; the item is held again and leased to the person. Returns the lease."""
+    rollups.touch(session, [item.id])
     connection = session.connection()
     facts = {"decision_id": item.decision_id, "item_id": item.id, "person_id": person_id, "at": at}
     connection.execute(
@@ -268,6 +271,7 @@ def leave(session: Session, item: State, *, at: int) -> str | None:
         raise ConflictError("There is nothing that could leave: no decision stands, or it has left already.")
     if decision.final_at > at:
         raise ConflictError("The verdict can still be undone; it leaves when its grace ends.")
+    rollups.touch(session, [item.id])
     release_id = new_id() if decision.releases else None
     if release_id:
         connection.execute(

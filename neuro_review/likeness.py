@@ -113,6 +113,20 @@ def differences(one: str, other: str) -> list[Part]:
     return [part for part in parts if part.text]
 
 
+def changed(one: str, other: str) -> int:
+    """Return how much of a text is another in the second, in thousandths: 0 the same words, 1000 none of them.
+
+    It is the bag distance (Bartolini, Ciaccia, Patella 2002): the words that one has and the other has not, whichever
+    are more, of the words of the longer text. It is never above the edit distance by words, takes a time that grows
+    with the texts and not with their product, and does not see that words only changed their places.
+    """
+    left, right = Counter(one.split()), Counter(other.split())
+    longer = max(left.total(), right.total())
+    if not longer:
+        return 0
+    return round(1000 * max((left - right).total(), (right - left).total()) / longer)
+
+
 def _shared(left: list[str], right: list[str]) -> tuple[int, int]:
     """Return how many words both begin with, and how many of the rest both end with."""
     most = min(len(left), len(right))

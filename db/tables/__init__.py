@@ -20,6 +20,16 @@ from .gate import Outbox, OutboxContent, Recall, Release
 from .items import Draft, Erasure, Item, ItemContent, ItemPass
 from .labels import Decision, Retraction, Review, ReviewContent
 from .people import Invitation, Person, RoleGrant, SignIn, Source, SourceKey, Team, TeamMember
+from .rollups import (
+    RollupDay,
+    RollupLabel,
+    RollupReview,
+    RollupSeries,
+    RollupSource,
+    RollupTime,
+    RollupUser,
+    RollupVersion,
+)
 from .trust import Audit, SchemaInfo, Seal
 from .words import (
     VERDICT_STATUS,
@@ -92,6 +102,14 @@ __all__ = [
     "ReviewContent",
     "Role",
     "RoleGrant",
+    "RollupDay",
+    "RollupLabel",
+    "RollupReview",
+    "RollupSeries",
+    "RollupSource",
+    "RollupTime",
+    "RollupUser",
+    "RollupVersion",
     "Rubric",
     "RunOutcome",
     "SavedView",

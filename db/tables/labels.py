@@ -32,6 +32,8 @@ class Review(Table, table=True):
     """When the verdict was given; for history as the file says."""
     created_at: int = micros()
     """When the row was written."""
+    edited: int | None = Field(default=None, sa_type=sa.SmallInteger)
+    """How much of the text a correction changed, in thousandths; none where that is not known."""
     client_id: str | None = None
     """Names the click, so that a verdict sent again is the same verdict."""
 

@@ -11,8 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from db.engine import Database
+from neuro_review import workflows
 from neuro_review.__main__ import main
-from tests.conftest import DATA
+from neuro_review.quality import agreeing
+from tests.conftest import DATA, OPERATOR
 
 MODELS = ("gpt4", "llama2new", "llama2orig", "mistralguard", "mistralinstruct")
 BAD = {"gpt4": 4.9, "mistralguard": 12.0, "llama2new": 16.4, "mistralinstruct": 29.3, "llama2orig": 33.1}
@@ -69,7 +72,7 @@ def run(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.skipif(not (DATA / "xstest").is_dir(), reason="the shared data is not here")
-def test_xstest_goes_in_as_history_and_comes_out_the_same(run: Any, tmp_path: Path) -> None:
+def test_xstest_goes_in_as_history_is_measured_and_comes_out_the_same(run: Any, url: str, tmp_path: Path) -> None:
     counts = Counter[str]()
     for model in MODELS:
         file = tmp_path / f"{model}.jsonl"
@@ -91,6 +94,24 @@ def test_xstest_goes_in_as_history_and_comes_out_the_same(run: Any, tmp_path: Pa
         assert len(items) == 2250
         assert {model: round(bad[model] / 4.5, 1) for model in MODELS} == BAD
     assert orjson.loads(run("verify-audit", "--json"))["ok"] is True
+    quality = orjson.loads(run("quality", "--workflow", "safety", "--by", "model", "--json"))
+    assert {row["model"]: round(100 * row["bad_rate"], 1) for row in quality} == BAD
+    assert {row["model"]: (row["items"], row["labels"], row["bad"]) for row in quality} == {
+        model: (450, 450, bad[model]) for model in MODELS
+    }
+    assert all(row["low"] < row["bad_rate"] < row["high"] for row in quality)
+    agreed = agreement(url)
+    assert (agreed.one, agreed.other, agreed.items) == ("ann", "ben", 2250)
+    assert (round(agreed.raw.rate, 3), round(agreed.kappa.rate, 3)) == (0.979, 0.932)
+
+
+def agreement(url: str) -> Any:
+    """Return how far the two annotators agree on what is bad."""
+    database = Database(url)
+    with database.reading() as session:
+        (found,) = agreeing.agreements(session, OPERATOR, workflows.by_name(session, "safety").id)
+    database.dispose()
+    return found
 
 
 @pytest.mark.skipif(not (DATA / "halueval").is_dir(), reason="the shared data is not here")

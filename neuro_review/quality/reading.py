@@ -1,0 +1,157 @@
+"""The counts of a window, added up: by model and period."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from db.tables import Label, Origin
+from neuro_review.quality.estimates import Counts
+from neuro_review.quality.periods import Per, Window
+from neuro_review.rollups.counting import SEVERAL, middle
+
+PRODUCTION = (Origin.GATE, Origin.HISTORY)
+"""What counts in quality; samples, tests of reviewers and candidates never do."""
+PERIOD = {Per.ALL: "0", Per.DAY: "r.day", Per.WEEK: "(r.day + 3) / 7"}
+_OF = (
+    " FROM rollup_series s JOIN {table} r ON r.series_id = s.id WHERE s.workflow_id = :flow"
+    " AND s.origin IN ('gate', 'history') AND r.day BETWEEN :first AND :last"
+)
+MINOR = sa.text("SELECT minor_reasons FROM bad_definition WHERE workflow_id = :flow ORDER BY version DESC LIMIT 1")
+Key = tuple[str, int]
+"""A model, and a period; '' stands for all models together."""
+
+
+def definition(session: Session, workflow_id: int) -> Callable[[str, str], bool]:
+    """Return what counts as bad in a workflow: a rejection, and a correction unless for minor reasons alone."""
+    found = session.connection().execute(MINOR, {"flow": workflow_id}).scalar()
+    minor = frozenset(orjson.loads(found)) if found else frozenset()
+    known: dict[str, bool] = {}
+
+    def is_bad(label: str, reasons: str) -> bool:
+        if label != Label.CORRECT:
+            return label == Label.REJECT
+        if not minor:
+            return True
+        if reasons not in known:
+            given = [] if reasons in ("", SEVERAL) else orjson.loads(reasons)
+            known[reasons] = not given or not minor.issuperset(given)
+        return known[reasons]
+
+    return is_bad
+
+
+def _bound(workflow_id: int, window: Window) -> dict[str, int]:
+    return {"flow": workflow_id, "first": window.first, "last": window.last}
+
+
+def _model(split: bool) -> str:
+    return "s.model" if split else "''"
+
+
+LabelRow = tuple[str, int, str, str, str, str, int]
+"""Model, period, stratum, how it came to be seen, label, reasons, and how many."""
+
+
+def label_rows(session: Session, workflow_id: int, per: Per, window: Window, *, split: bool) -> Iterator[LabelRow]:
+    """Yield how many outputs were routed like this and labelled like that."""
+    query = (
+        f"SELECT {_model(split)}, {PERIOD[per]}, r.stratum, r.cell, r.label, r.reasons, sum(r.n)"
+        f"{_OF.format(table='rollup_label')} GROUP BY 1, 2, 3, 4, 5, 6"
+    )
+    for model, period, stratum, how, label, reasons, n in session.connection().execute(
+        sa.text(query), _bound(workflow_id, window)
+    ):
+        yield model, int(period), stratum, how, label, reasons, int(n)
+
+
+def counts(
+    session: Session, workflow_id: int, per: Per, window: Window, *, split: bool = True
+) -> dict[Key, Counts]:  # fmt: skip
+    """Return the outputs of a window by model and period, with what is bad by the definition in force."""
+    is_bad = definition(session, workflow_id)
+    found: dict[Key, Counts] = defaultdict(Counts)
+    for model, period, stratum, how, label, reasons, n in label_rows(session, workflow_id, per, window, split=split):
+        if n:
+            found[model, period].add(stratum, how, label, n, is_bad=is_bad(label, reasons))
+    return found
+
+
+@dataclass(slots=True)
+class Sums:
+    """What outputs cost and what became of them."""
+
+    items: int = 0
+    cost_micro: int = 0
+    cost_known: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    tokens_known: int = 0
+    released: int = 0
+    recalled: int = 0
+    handling_ms: int = 0
+    handled: int = 0
+    edits: int = 0
+    edited: int = 0
+
+    @property
+    def mean_cost(self) -> float | None:
+        """Return what an output costs on average, in millionths of a dollar, over those of which it is known."""
+        return self.cost_micro / self.cost_known if self.cost_known else None
+
+    @property
+    def mean_edit(self) -> float | None:
+        """Return how much of the text a correction changes on average, 0 to 1."""
+        return self.edited / self.edits / 1000 if self.edits else None
+
+
+def sums(session: Session, workflow_id: int, per: Per, window: Window, *, split: bool = True) -> dict[Key, Sums]:
+    """Return what the outputs of a window cost and what became of them, by model and period."""
+    names = list(Sums.__slots__)
+    query = (
+        f"SELECT {_model(split)}, {PERIOD[per]}, {', '.join(f'sum(r.{name})' for name in names)}"
+        f"{_OF.format(table='rollup_day')} GROUP BY 1, 2"
+    )
+    rows = session.connection().execute(sa.text(query), _bound(workflow_id, window))
+    return {(row[0], int(row[1])): Sums(*map(int, row[2:])) for row in rows}
+
+
+@dataclass(slots=True)
+class Times:
+    """A histogram of durations in milliseconds."""
+
+    buckets: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def known(self) -> int:
+        """Return of how many outputs it is known."""
+        return sum(self.buckets.values())
+
+    def percentile(self, share: float) -> float | None:
+        """Return the duration that this share of them does not exceed, within 5 %; None where none is known."""
+        wanted, so_far = share * self.known, 0
+        for bucket in sorted(self.buckets):
+            so_far += self.buckets[bucket]
+            if so_far >= wanted and self.buckets[bucket]:
+                return middle(bucket)
+        return None
+
+
+def times(
+    session: Session, workflow_id: int, kind: str, per: Per, window: Window, *, split: bool = True
+) -> Mapping[Key, Times]:
+    """Return how long it took, by model and period: the `latency` of the model, or from submit to `release`."""
+    query = (
+        f"SELECT {_model(split)}, {PERIOD[per]}, r.bucket, sum(r.n){_OF.format(table='rollup_time')}"
+        " AND r.kind = :kind GROUP BY 1, 2, 3"
+    )
+    found: dict[Key, Times] = defaultdict(Times)
+    for model, period, bucket, n in session.connection().execute(
+        sa.text(query), {**_bound(workflow_id, window), "kind": kind}
+    ):
+        if n:
+            found[model, int(period)].buckets[bucket] = int(n)
+    return found

@@ -1,0 +1,1 @@
+"""What the labels say of the models."""
