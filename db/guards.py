@@ -255,6 +255,34 @@ GUARDS: list[Guard] = [
         "outbox_content", "EXISTS (SELECT 1 FROM outbox_content o WHERE o.outbox_seq = NEW.outbox_seq)",
         "What a message carries",
     ),
+    # Where applications are told: an endpoint stays with its workflow, and a message that arrived stays so.
+    Guard(
+        "endpoint", "UPDATE", "no_rewrite", fixed("endpoint", "id workflow_id source_id created_at"),
+        "An endpoint stays with the workflow and the application it was made for.",
+    ),
+    Guard("endpoint", "DELETE", "no_delete", "TRUE", "An endpoint is never deleted; it can be removed from use."),
+    not_replaced("endpoint", "EXISTS (SELECT 1 FROM endpoint o WHERE o.id = NEW.id)", "An endpoint"),
+    not_renumbered("endpoint", "An endpoint"),
+    Guard(
+        "delivery", "INSERT", "to_its_own",
+        "NEW.delivered_at IS NOT NULL OR NEW.dead_at IS NOT NULL OR NEW.attempts <> 0 OR NOT EXISTS"
+        " (SELECT 1 FROM outbox o JOIN endpoint e ON e.workflow_id = o.workflow_id WHERE o.seq = NEW.outbox_seq AND"
+        " o.item_id = NEW.item_id AND e.id = NEW.endpoint_id AND coalesce(e.source_id, o.source_id) = o.source_id)",
+        "A message goes only to an endpoint of its workflow and its application.",
+    ),
+    Guard(
+        "delivery", "UPDATE", "no_rewrite",
+        fixed("delivery", "endpoint_id outbox_seq item_id created_at")
+        + " OR (OLD.delivered_at IS NOT NULL AND NEW.delivered_at IS DISTINCT FROM OLD.delivered_at)",
+        "What was delivered stays so, and a message goes where it was meant to.",
+    ),
+    Guard("delivery", "DELETE", "no_delete", "TRUE", "That a message was sent is never deleted."),
+    not_replaced(
+        "delivery",
+        "EXISTS (SELECT 1 FROM delivery o WHERE o.endpoint_id = NEW.endpoint_id AND o.outbox_seq = NEW.outbox_seq)",
+        "This delivery",
+    ),
+    not_renumbered("delivery", "A delivery"),
     *append_only("erasure", "item_id", "An erasure"),
     Guard(
         "erasure", "INSERT", "told",

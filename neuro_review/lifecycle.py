@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.clock import is_id, new_id, now
-from db.tables import DecidedBy, Event, Origin, Status, Verdict
+from db.tables import DecidedBy, Event, Id, Origin, Status, Verdict
 from neuro_review import rollups
 from neuro_review.audit import Action, record
 from neuro_review.errors import ConflictError, NotFoundError
@@ -249,7 +249,14 @@ INSERT_RELEASE = sa.text(
 INSERT_OUTBOX = sa.text(
     "INSERT INTO outbox (item_id, origin, source_id, workflow_id, event, decision_id, release_id, created_at, attempts,"
     " next_at) VALUES (:item_id, 'gate', :source_id, :workflow_id, :event, :decision_id, :release_id, :at, 0, :at)"
+    " RETURNING seq"
 )
+# To each endpoint in use: with the message, or neither is there.
+INSERT_DELIVERIES = sa.text(
+    "INSERT INTO delivery (endpoint_id, outbox_seq, item_id, created_at, attempts, next_at)"
+    " SELECT e.id, :seq, :item_id, :at, 0, :at FROM endpoint e WHERE e.workflow_id = :workflow_id"
+    " AND e.removed_at IS NULL AND coalesce(e.source_id, :source_id) = :source_id"
+).bindparams(sa.bindparam("item_id", type_=Id()))
 SET_LEFT = sa.text(
     "UPDATE item SET leaves_at = NULL, released_at = :released_at, audit_seq = :seq"
     " WHERE id = :id AND decision_id = :decision_id AND leaves_at IS NOT NULL"
@@ -329,13 +336,12 @@ def note(
 def _tell(
     session: Session, item: State, event: Event, decision_id: str | None, release_id: str | None, at: int
 ) -> None:
-    session.connection().execute(
-        INSERT_OUTBOX,
-        {
-            "item_id": item.id, "source_id": item.source_id, "workflow_id": item.workflow_id, "event": event,
-            "decision_id": decision_id, "release_id": release_id, "at": at,
-        },
-    )  # fmt: skip
+    facts = {
+        "item_id": item.id, "source_id": item.source_id, "workflow_id": item.workflow_id, "event": event,
+        "decision_id": decision_id, "release_id": release_id, "at": at,
+    }  # fmt: skip
+    seq = session.connection().execute(INSERT_OUTBOX, facts).scalar_one()
+    session.connection().execute(INSERT_DELIVERIES, facts | {"seq": seq})
 
 
 def _must_move(result: sa.CursorResult[Any]) -> None:

@@ -2,18 +2,20 @@
 
 import contextlib
 import functools
+import ipaddress
 import os
 import secrets
 import tempfile
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.engine import DEFAULT_FOLDER
 from neuro_review.errors import InvalidError, UnavailableError
 
 SHORTEST_SECRET = 32  # characters
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Settings(BaseSettings):
@@ -45,10 +47,25 @@ class Settings(BaseSettings):
     """Requests that one key may make in a second; twice as many may come at once."""
     trust_proxy: bool = False
     """Whether a proxy stands before the app that writes `X-Forwarded-For` itself: tries are then counted by that."""
+    outbound_networks: str = ""
+    """Networks of your own that webhooks may reach, also without TLS: `10.1.0.0/16,127.0.0.1/32`. Otherwise none."""
+    webhook_retry_seconds: float = Field(default=2, gt=0, le=3600)
+    """How long after a failed first try a webhook is sent again; the pause grows fourfold with each further one."""
     demo: bool = False
     """Set by the command `demo` alone: a link may then sign in."""
     worker: bool = True
     """Whether the app starts the background work itself; off where `worker` runs apart."""
+
+    @field_validator("outbound_networks")
+    @classmethod
+    def _are_networks(cls, given: str) -> str:
+        _networks(given)
+        return given
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks of your own that requests may go out to."""
+        return _networks(self.outbound_networks)
 
     def secret_bytes(self) -> bytes:
         """Return the secret, making and keeping one at the first call.
@@ -57,6 +74,11 @@ class Settings(BaseSettings):
             UnavailableError: the folder cannot be written.
         """
         return self.secret.encode() if self.secret else _kept_secret(self.folder)
+
+
+@functools.cache
+def _networks(given: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(one.strip()) for one in given.split(",") if one.strip())
 
 
 @functools.cache

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from db.clock import SECOND, now
 from db.engine import Database
 from neuro_review import audit, releases
+from neuro_review.deliveries import run as sending
 from neuro_review.jobs import keeper
 
 LOG = logging.getLogger("neuro_review.worker")
@@ -29,6 +30,9 @@ def run(database: Database, stop: threading.Event) -> None:
     # What takes long has processes of its own, and a thread that looks after them: nothing here waits for it.
     jobs = threading.Thread(target=keeper.run, args=(database, stop), name="jobs", daemon=True)
     jobs.start()
+    # So does what is told to applications: a receiver that is slow keeps no verdict from leaving.
+    telling = threading.Thread(target=sending.run, args=(database, stop), name="deliveries", daemon=True)
+    telling.start()
     sealed_at = 0
     broken: set[str] = set()
     while not stop.is_set():
@@ -43,6 +47,7 @@ def run(database: Database, stop: threading.Event) -> None:
         except Exception as error:  # whatever it is: a worker that has ended would release nothing any more
             LOG.warning("The background work was interrupted and goes on in a moment: %s", _in_short(error))
             stop.wait(AFTER_A_FAILURE)
+    telling.join(sending.ENDS_WITHIN + 1)
     jobs.join(keeper.PATIENCE + 1)
 
 

@@ -1,6 +1,7 @@
 """Every table, by the part of the journey that meets it first."""
 
 from .base import Id, Table
+from .deliveries import Delivery, Endpoint, WorkerBeat
 from .evals import (
     EvalCandidate,
     EvalCase,
@@ -43,6 +44,7 @@ from .words import (
     LinkFor,
     Origin,
     PassOver,
+    PausedFor,
     Purpose,
     Role,
     RunOutcome,
@@ -61,7 +63,9 @@ __all__ = [
     "Certificate",
     "DecidedBy",
     "Decision",
+    "Delivery",
     "Draft",
+    "Endpoint",
     "Erasure",
     "EvalCandidate",
     "EvalCase",
@@ -92,6 +96,7 @@ __all__ = [
     "Outbox",
     "OutboxContent",
     "PassOver",
+    "PausedFor",
     "Person",
     "Purpose",
     "Reason",
@@ -124,5 +129,6 @@ __all__ = [
     "Team",
     "TeamMember",
     "Verdict",
+    "WorkerBeat",
     "Workflow",
 ]

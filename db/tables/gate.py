@@ -75,12 +75,6 @@ class Outbox(Table, table=True):
         sa.ForeignKeyConstraint(["item_id", "origin"], ["item.id", "item.origin"], name="fk_outbox_gate_item"),
         sa.ForeignKeyConstraint(["release_id", "item_id"], ["release.id", "release.item_id"], name="fk_outbox_release"),
         sa.Index("ix_outbox_feed", "source_id", "xid", "seq"),
-        sa.Index(
-            "ix_outbox_due",
-            "next_at",
-            sqlite_where=sa.text("delivered_at IS NULL AND dead_at IS NULL"),
-            postgresql_where=sa.text("delivered_at IS NULL AND dead_at IS NULL"),
-        ),
     )
 
 

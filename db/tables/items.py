@@ -7,6 +7,7 @@ from .base import Table, check, key, micros, one_of, serial
 from .words import Label, Origin, PassOver, Status
 
 WAITING = sa.text("status = 'held' AND escalated_at IS NULL")
+NOT_OVERDUE = sa.text("status = 'held' AND due_at IS NOT NULL AND overdue_at IS NULL")
 HAS_DEADLINE = sa.text("status = 'held' AND due_at IS NOT NULL")
 ESCALATED = sa.text("status = 'held' AND escalated_at IS NOT NULL")
 NOT_LEFT = sa.text("leaves_at IS NOT NULL")
@@ -77,6 +78,8 @@ class Item(Table, table=True):
     queue_at: int = micros()
     """Age and priority in one number: each step of priority is worth a fixed time of waiting, so nothing starves."""
     due_at: int | None = micros(null=True)
+    overdue_at: int | None = micros(null=True)
+    """When its deadline had passed and its owner was given it; once, so that an owner can put it back."""
     escalated_at: int | None = micros(null=True)
     assigned_to: int | None = Field(default=None, foreign_key="person.id", sa_type=sa.BigInteger)
     team_id: int | None = Field(default=None, foreign_key="team.id", sa_type=sa.BigInteger)
@@ -120,6 +123,7 @@ class Item(Table, table=True):
         ),
         sa.Index("ix_item_created", "workflow_id", "created_at", "id"),
         sa.Index("ix_item_due", "workflow_id", "due_at", sqlite_where=HAS_DEADLINE, postgresql_where=HAS_DEADLINE),
+        sa.Index("ix_item_overdue", "workflow_id", "due_at", sqlite_where=NOT_OVERDUE, postgresql_where=NOT_OVERDUE),
         sa.Index("ix_item_escalated", "workflow_id", sqlite_where=ESCALATED, postgresql_where=ESCALATED),
         sa.Index("ix_item_leaves", "leaves_at", sqlite_where=NOT_LEFT, postgresql_where=NOT_LEFT),
         sa.Index("ix_item_assigned", "assigned_to", sqlite_where=OF_A_PERSON, postgresql_where=OF_A_PERSON),

@@ -94,6 +94,13 @@ class PassOver(StrEnum):
     LOST = "lost"
 
 
+class PausedFor(StrEnum):
+    """Why an endpoint is told nothing at present."""
+
+    ASKED = "asked"
+    GONE = "gone"  # it answered 410: nobody is there any more
+
+
 class JobKind(StrEnum):
     """What takes long."""
 

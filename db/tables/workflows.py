@@ -19,6 +19,8 @@ class Workflow(Table, table=True):
     """How long a verdict can be undone before it leaves."""
     sla_ms: int | None = Field(default=None, sa_type=sa.BigInteger)
     """How long an item may wait; none is no deadline."""
+    lapse_ms: int | None = Field(default=None, sa_type=sa.BigInteger)
+    """How long an item waits for an owner after its deadline before it lapses; none is not at all."""
     fallback: str | None = None
     """What an application may send when an item was rejected or lapsed; a field of its own, never a release."""
     panel_rate: float = 0.10
@@ -39,6 +41,7 @@ class Workflow(Table, table=True):
         check("name_not_empty", "name <> ''"),
         check("grace", "grace_ms BETWEEN 0 AND 86400000"),
         check("sla", "sla_ms IS NULL OR sla_ms > 0"),
+        check("lapse", "lapse_ms IS NULL OR lapse_ms >= 0"),
         check("panel_rate", "panel_rate BETWEEN 0 AND 1"),
         check("tolerance", "tolerance IS NULL OR tolerance BETWEEN 0 AND 1"),
         check("quality_target", "quality_target IS NULL OR quality_target BETWEEN 0 AND 1"),

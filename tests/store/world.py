@@ -78,6 +78,7 @@ class World:
         self.names: dict[str, Any] = {"fresh": new_id(), "fresh2": new_id(), "house": "house"}
         with database.writing() as session:
             self._people(session)
+            self._endpoint(session, "endpoint", self.flow.id)
         with database.writing() as session:
             self._items(session)
         time.sleep(0.005)  # the grace of the ripe ones ends
@@ -220,6 +221,12 @@ class World:
             row = (self.names[name], flow, model, "r1", 1, 0.2, 0.01, 0.95, 300, 0, "{}", *term)
             insert_rows(session, "certificate", columns, [row])
 
+    def _endpoint(self, session: Session, name: str, flow: int, source: int | None = None) -> None:
+        columns = "workflow_id source_id url nonce created_at"
+        insert_rows(session, "endpoint", columns, [(flow, source, "https://example.com/", name, 1)])
+        query = sa.text("SELECT id FROM endpoint WHERE nonce = :name")
+        self.names[name] = session.connection().execute(query, {"name": name}).scalar_one()
+
     def _leave(self, session: Session) -> None:
         decisions.recall(
             session, self.names["recalled"], self.bo, reason="Wrong.", opinion=Opinion(Verdict.REJECT, reasons=["Tone"])
@@ -239,6 +246,10 @@ class World:
         connection.execute(
             sa.text("UPDATE outbox SET delivered_at = 1 WHERE seq = :seq"), {"seq": self.names["recalled_seq"]}
         )
+        # Made after all of it was told: nothing is on its way to these.
+        self._endpoint(session, "spare", self.flow.id)
+        self._endpoint(session, "elsewhere", self.other.id)
+        self._endpoint(session, "strangers", self.flow.id, self.names["other_source"])
         for name in ("held", "ripe"):
             last = connection.execute(
                 sa.text("SELECT seq, hash FROM audit WHERE stream = :id ORDER BY seq DESC LIMIT 1"),
