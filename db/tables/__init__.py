@@ -32,6 +32,7 @@ from .rollups import (
     RollupVersion,
 )
 from .trust import Audit, SchemaInfo, Seal
+from .watching import Alarm, CountCheck, Metric, Outcome, RollupOutcome, Watch, WatchCursor
 from .words import (
     VERDICT_STATUS,
     CaseKind,
@@ -57,10 +58,12 @@ from .workflows import BadDefinition, Certificate, Reason, Rubric, Workflow
 
 __all__ = [
     "VERDICT_STATUS",
+    "Alarm",
     "Audit",
     "BadDefinition",
     "CaseKind",
     "Certificate",
+    "CountCheck",
     "DecidedBy",
     "Decision",
     "Delivery",
@@ -91,10 +94,12 @@ __all__ = [
     "JobState",
     "Label",
     "LinkFor",
+    "Metric",
     "ModelUse",
     "Origin",
     "Outbox",
     "OutboxContent",
+    "Outcome",
     "PassOver",
     "PausedFor",
     "Person",
@@ -109,6 +114,7 @@ __all__ = [
     "RoleGrant",
     "RollupDay",
     "RollupLabel",
+    "RollupOutcome",
     "RollupReview",
     "RollupSeries",
     "RollupSource",
@@ -129,6 +135,8 @@ __all__ = [
     "Team",
     "TeamMember",
     "Verdict",
+    "Watch",
+    "WatchCursor",
     "WorkerBeat",
     "Workflow",
 ]

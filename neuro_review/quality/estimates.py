@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from neuro_review.rollups.counting import CHANCE, OPEN, PANEL, SURE
-from neuro_review.stats.proportions import Stratum, jeffreys, normal_quantile, stratified
+from neuro_review.stats.proportions import Stratum, normal_quantile, stratified
 
 FEWEST = 30
 """Labels below which no rate is shown."""
@@ -77,25 +77,44 @@ class Estimate:
         return self.naive is not None and self.rate is not None and abs(self.naive - self.rate) > 1e-9
 
 
+@dataclass(frozen=True)
+class Speaking:
+    """The labels that may speak for all outputs of a window."""
+
+    strata: list[Stratum]
+    basis: Basis
+    gap: float
+    """The share of all outputs that waits, where all labels speak all the same."""
+
+
+def speaking(cells: Cells) -> Speaking:
+    """Return which labels may speak."""
+    total, waits, strata = sum(one.items for one in cells.values()), _waits(cells), _strata(cells)
+    gap = waits / total if total else 0.0
+    if gap <= MOST_OPEN and strata and all(one.labels for one in strata):
+        weighted = len(strata) > 1 or any(how == CHANCE for _, how in cells)
+        return Speaking(strata, Basis.STRATA if weighted else Basis.ALL, gap)
+    labels, bad = panel(cells)
+    return Speaking([Stratum(total, labels, bad)], Basis.PANEL if labels else Basis.NONE, 0.0)
+
+
+def panel(cells: Cells) -> tuple[int, int]:
+    """Return how many labels the audit panel has, a plain draw from all outputs, and how many of them are bad."""
+    drawn = [one for (_, how), one in cells.items() if how == PANEL]
+    return sum(one.labels for one in drawn), sum(one.bad for one in drawn)
+
+
 def estimate(cells: Cells) -> Estimate:
     """Return the bad rate of all the outputs in these cells."""
-    total, labels, bad = (sum(getattr(one, name) for one in cells.values()) for name in ("items", "labels", "bad"))
-    naive = bad / labels if labels else None
-    waits = _waits(cells)
-    gap = waits / total if total else 0.0
-    strata = _strata(cells)
-    if gap <= MOST_OPEN and strata and all(one.labels for one in strata):
-        rate, low, high = stratified(strata)
-        low, high = low * (1 - gap), high * (1 - gap) + gap
-        basis = Basis.STRATA if len(strata) > 1 or any(how == CHANCE for _, how in cells) else Basis.ALL
-        used = sum(one.labels for one in strata)
-    else:
-        panel = [one for (_, how), one in cells.items() if how == PANEL]
-        used, seen = sum(one.labels for one in panel), sum(one.bad for one in panel)
-        if not used:
-            return Estimate(None, None, None, Basis.NONE, 0, FEWEST, waits, naive)
-        (rate, low, high), basis = jeffreys(seen, used), Basis.PANEL
-    return Estimate(rate, low, high, basis, used, _needed(rate, low, high, used, gap), waits, naive)
+    labels, bad = (sum(getattr(one, name) for one in cells.values()) for name in ("labels", "bad"))
+    naive, waits = bad / labels if labels else None, _waits(cells)
+    said = speaking(cells)
+    if said.basis is Basis.NONE:
+        return Estimate(None, None, None, Basis.NONE, 0, FEWEST, waits, naive)
+    rate, low, high = stratified(said.strata)
+    low, high = low * (1 - said.gap), high * (1 - said.gap) + said.gap
+    used = sum(one.labels for one in said.strata)
+    return Estimate(rate, low, high, said.basis, used, _needed(rate, low, high, used, said.gap), waits, naive)
 
 
 def _waits(cells: Cells) -> int:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
 from db.clock import DAY, SECOND, now
 from db.engine import Database
-from db.migrate import migrate
+from db.migrate import MIGRATIONS
 from db.tables import Origin, Verdict
 from neuro_review import decisions, history, intake, queue, releases, workflows
 from neuro_review.decisions import Opinion
@@ -249,20 +250,20 @@ def test_a_verdict_that_went_past_the_counts_is_found(db: Database, team: Team) 
 
 
 def test_the_migration_counts_what_was_there_before_it(db: Database, team: Team, moved_clock: Clock) -> None:
-    from alembic import command
-
-    from tests.store.test_migrations import alembic
-
     chance = random.Random(3)
     steps = list(_steps(db, team, moved_clock, chance))
     for _ in range(60):
         chance.choice(steps)()
+    revision = ScriptDirectory(str(MIGRATIONS)).get_revision("0008").module
     with db.engine.begin() as connection:
-        command.downgrade(alembic(connection), "0008-1")
+        for table in [*revision.SUMS, "rollup_series"]:
+            connection.exec_driver_sql(f"DELETE FROM {table}")
 
-    migrate(db)
+        revision._fill(connection)
 
-    assert wrong(db, team.support) == []
+    # How much a correction changed was not known of those that were made before: the last two sums of a day.
+    differ = [one for one in wrong(db, team.support) if one.table != "rollup_day" or one.kept[:10] != one.counted[:10]]
+    assert differ == []
 
 
 @pytest.mark.parametrize("value", [0, 1, 14, 15, 16, 99, 100, 12_345, 10**7, 10**12])
