@@ -238,6 +238,20 @@ def escalate(session: Session, item_id: str, by: Actor, reason: str = ASKED_FOR)
     _escalate(session, item, by.audit_name, reason)
 
 
+def overdue(session: Session, item_id: str) -> None:
+    """Put an item whose deadline has passed into its owner's list, once; who has it in their hands can still decide it.
+
+    Raises:
+        ConflictError: the item has been decided.
+    """
+    item = lifecycle.lock(session, item_id)
+    lifecycle.allow(item, Verb.ESCALATE)
+    lifecycle.note(
+        session, item, "policy", Action.ITEM_ESCALATED, {"reason": "its deadline has passed"},
+        "escalated_at = coalesce(escalated_at, :at), overdue_at = :at", at=now(),
+    )  # fmt: skip
+
+
 def put_back(session: Session, item_id: str, by: Actor) -> None:
     """Put an escalated item back into the queue, for everybody: that they let it go before is forgotten.
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from db.clock import SECOND, now
 from db.engine import Database
-from neuro_review import audit, releases
+from neuro_review import audit, deadlines, releases
 from neuro_review.deliveries import run as sending
 from neuro_review.jobs import keeper
 
@@ -39,6 +39,8 @@ def run(database: Database, stop: threading.Event) -> None:
         try:
             while release_some(database, broken) and not stop.is_set():
                 pass
+            while keep_deadlines(database) and not stop.is_set():
+                pass
             if now() - sealed_at >= SEAL_EVERY:
                 sealed_at = now()
                 while seal_some(database) and not stop.is_set():
@@ -59,6 +61,15 @@ def release_some(database: Database, broken: set[str] | None = None) -> int:
         return 0
     with database.writing() as session:
         return releases.release_due(session, broken=broken)
+
+
+def keep_deadlines(database: Database) -> int:
+    """Do what is agreed where a deadline has passed, in one short transaction; returns how many items moved."""
+    with database.reading() as session:
+        if not deadlines.passed(session):
+            return 0
+    with database.writing() as session:
+        return deadlines.keep(session)
 
 
 def seal_some(database: Database) -> int:

@@ -23,9 +23,8 @@ def _close() -> None:
 
 
 def _typed(workflow_id: int) -> Terms:
-    names = ("name", "grace", "deadline", "unit", "fallback")
-    name, grace, deadline, unit, fallback = (st.session_state[f"{name}_{workflow_id}"] for name in names)
-    return Terms(name, grace, deadline, unit, fallback)
+    names = ("name", "grace", "deadline", "unit", "fallback", "lapse", "lapse_unit")
+    return Terms(*(st.session_state[f"{name}_{workflow_id}"] for name in names))
 
 
 def _create() -> None:
@@ -106,9 +105,17 @@ def fields(workflow_id: int, terms: Terms) -> None:
                         placeholder="none", width=200)  # fmt: skip
         st.selectbox("Unit of the deadline", list(agreed.UNITS), list(agreed.UNITS).index(terms.unit),
                      key=f"unit_{workflow_id}", width=170)  # fmt: skip
-    st.caption("With a deadline, outputs due within the hour are reviewed first. A missed one is never an approval.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.number_input("Then it waits for an owner", 1, None, terms.lapse, 1, key=f"lapse_{workflow_id}",
+                        placeholder="not at all", width=200)  # fmt: skip
+        st.selectbox("Unit of that time", list(agreed.UNITS), list(agreed.UNITS).index(terms.lapse_unit),
+                     key=f"lapse_unit_{workflow_id}", width=170)  # fmt: skip
+    st.caption(
+        "With a deadline, outputs due within the hour are reviewed first. At the deadline an output goes to an owner"
+        " for the time given, or lapses at once. What lapses is never released: a missed deadline is no approval."
+    )
     st.text_area(
-        "Text to send instead of a rejected output (optional)", terms.fallback, key=f"fallback_{workflow_id}",
+        "Text to send instead of a rejected or lapsed output (optional)", terms.fallback, key=f"fallback_{workflow_id}",
         height=80, max_chars=agreed.LONGEST_FALLBACK,
     )  # fmt: skip
 

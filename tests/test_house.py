@@ -24,7 +24,7 @@ FLOORS = (
     ("intake",),
     ("decisions", "releases", "history"),
     ("eval_sets", "scorers", "quality"),
-    ("sessions", "samples", "imports", "exports", "verify", "overview", "bulk", "views", "gate"),
+    ("sessions", "samples", "imports", "exports", "verify", "overview", "bulk", "views", "gate", "deadlines"),
     ("eval_runs",),
     ("desk", "models", "deliveries"),
     ("stories",),

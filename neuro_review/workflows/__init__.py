@@ -33,9 +33,10 @@ class Workflow:
     policy_version: int
     fallback: str | None = None
     archived_at: int | None = None
+    lapse_ms: int | None = None
 
 
-COLUMNS = "id, name, grace_ms, sla_ms, panel_rate, rubric_version, policy_version, fallback, archived_at"
+COLUMNS = "id, name, grace_ms, sla_ms, panel_rate, rubric_version, policy_version, fallback, archived_at, lapse_ms"
 BY_NAME = sa.text(f"SELECT {COLUMNS} FROM workflow WHERE name = :name")
 BY_ID = sa.text(f"SELECT {COLUMNS} FROM workflow WHERE id = :id")
 ALL = sa.text(f"SELECT {COLUMNS} FROM workflow WHERE archived_at IS NULL ORDER BY name")

@@ -41,7 +41,10 @@ class Terms:
     """How long an item may wait, in `unit`; none is no deadline."""
     unit: str = "hours"
     fallback: str = ""
-    """What an application may send when an output was rejected; empty is none."""
+    """What an application may send when an output was rejected or lapsed; empty is none."""
+    lapse: int | None = None
+    """How long an item waits for an owner after its deadline before it lapses, in `lapse_unit`; none is not at all."""
+    lapse_unit: str = "hours"
 
     @property
     def deadline_words(self) -> str:
@@ -53,11 +56,16 @@ class Terms:
 
 def terms(flow: Workflow) -> Terms:
     """Return what a workflow has agreed, as people give it."""
-    grace = flow.grace_ms // 1000
-    if flow.sla_ms is None:
-        return Terms(flow.name, grace, fallback=flow.fallback or "")
-    unit = next((unit for unit in reversed(UNITS) if flow.sla_ms % UNITS[unit] == 0), "minutes")
-    return Terms(flow.name, grace, -(-flow.sla_ms // UNITS[unit]), unit, flow.fallback or "")
+    return Terms(flow.name, flow.grace_ms // 1000, *_in_units(flow.sla_ms), flow.fallback or "",
+                 *_in_units(flow.lapse_ms or None))  # fmt: skip
+
+
+def _in_units(ms: int | None) -> tuple[int | None, str]:
+    """Return a time as a person gives it: a number, and the largest unit that it is a whole number of."""
+    if ms is None:
+        return None, "hours"
+    unit = next((unit for unit in reversed(UNITS) if ms % UNITS[unit] == 0), "minutes")
+    return -(-ms // UNITS[unit]), unit
 
 
 def create(
@@ -99,13 +107,16 @@ def change(session: Session, by: Actor, workflow_id: int, agreed: Terms, *, afte
     check_text(fallback or "", "fallback")
     if len(fallback or "") > LONGEST_FALLBACK:
         raise InvalidError(f"A fallback has at most {LONGEST_FALLBACK:,} characters. Shorten it.", "fallback")
-    new = {"name": name, "grace_ms": _grace(agreed), "sla_ms": _deadline(agreed), "fallback": fallback}
+    new = {
+        "name": name, "grace_ms": _grace(agreed), "sla_ms": _deadline(agreed), "lapse_ms": _lapse(agreed),
+        "fallback": fallback,
+    }  # fmt: skip
     changed = {column: value for column, value in new.items() if value != getattr(flow, column)}
     if not changed:
         return
     session.connection().execute(
-        sa.text("UPDATE workflow SET name = :name, grace_ms = :grace_ms, sla_ms = :sla_ms, fallback = :fallback"
-                " WHERE id = :id"),
+        sa.text("UPDATE workflow SET name = :name, grace_ms = :grace_ms, sla_ms = :sla_ms, lapse_ms = :lapse_ms,"
+                " fallback = :fallback WHERE id = :id"),
         {**new, "id": workflow_id},
     )  # fmt: skip
     facts = {column: _hash(value) if isinstance(value, str) else value for column, value in changed.items()}
@@ -124,6 +135,16 @@ def _deadline(agreed: Terms) -> int | None:
     if agreed.unit not in UNITS or not 0 < agreed.deadline * UNITS[agreed.unit] <= LONGEST_DEADLINE:
         raise InvalidError("A deadline is 1 minute to 366 days. Leave it empty for none.", "deadline")
     return agreed.deadline * UNITS[agreed.unit]
+
+
+def _lapse(agreed: Terms) -> int | None:
+    if agreed.lapse is None:
+        return None
+    if agreed.deadline is None:
+        raise InvalidError("Without a deadline nothing lapses. Give a deadline, or leave both empty.", "lapse")
+    if agreed.lapse_unit not in UNITS or not 0 < agreed.lapse * UNITS[agreed.lapse_unit] <= LONGEST_DEADLINE:
+        raise InvalidError("The time for an owner is 1 minute to 366 days. Leave it empty for none.", "lapse")
+    return agreed.lapse * UNITS[agreed.lapse_unit]
 
 
 def _hash(text: str) -> str:
