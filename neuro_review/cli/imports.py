@@ -16,8 +16,13 @@ from neuro_review.cli.base import open_database, operator, print_json, told
 from neuro_review.errors import InvalidError, NeuroReviewError, UnavailableError
 from neuro_review.imports.fields import Fields, mapping
 from neuro_review.imports.run import Progress, Tally, import_file
+from neuro_review.imports.traces.spans import Kind, Passed
 from neuro_review.imports.watch import TAKEN, Folder
 
+TURN_ON = {
+    Kind.OTEL: "Texts are recorded only where the instrumentation is told to.",
+    Kind.LANGFUSE: "Texts are not recorded where the SDK masks them or a tool alone was called.",
+}
 LOOKS_EVERY = 1.0
 """Seconds between two looks into a watched folder."""
 
@@ -52,11 +57,18 @@ def _fields(context: click.Context, parameter: click.Parameter, values: tuple[st
     is_flag=True,
     help=f"FILE is a folder: take the files that arrive in it ({' '.join(TAKEN)}), until stopped.",
 )
+@click.option(
+    "--from",
+    "traces",
+    type=click.Choice([str(kind) for kind in Kind]),
+    help="FILE is an export of traces: every call of a model in it that holds its text.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
 @told
 def import_command(
-    file: str, workflow: str, model: str | None, fields: Fields, rejected: Path | None, watch: bool, as_json: bool
-) -> None:
+    file: str, workflow: str, model: str | None, fields: Fields, rejected: Path | None, watch: bool,
+    traces: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Take the rows of FILE into a workflow: JSON lines, a JSON array, CSV or Parquet; - is standard input.
 
     Rows with a verdict are labels of the past; all others are held for review. Importing a file again adds nothing.
@@ -66,7 +78,10 @@ def import_command(
     """
     if watch and rejected:
         raise click.UsageError("With --watch every file has its own file of rejected rows. Leave --rejected out.")
-    options = {"workflow": workflow, "fields": fields, "model": model, "rejected": rejected}
+    if traces and fields.pairs:
+        raise click.UsageError("With --from the fields are known. Leave --field out.")
+    kind = Kind(traces) if traces else None
+    options = {"workflow": workflow, "fields": fields, "model": model, "rejected": rejected, "traces": kind}
     tally = Tally()
     with _sigterm_stops():
         try:
@@ -77,7 +92,7 @@ def import_command(
         finally:
             if as_json:
                 print_json(tally.counts())
-            elif tally.read and not watch:
+            elif (tally.read or tally.passed) and not watch:
                 click.echo(summary(tally))
 
 
@@ -124,7 +139,7 @@ def _take_arrived(
         click.echo(str(error), err=True)
     finally:
         total.add(tally)
-    if tally.read:
+    if tally.read or tally.passed:
         click.echo(f"{_name(path)}: {summary(tally)}", err=quiet)
 
 
@@ -142,7 +157,17 @@ def summary(tally: Tally) -> str:
         "set aside": tally.rejected,
     }
     said = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count) or "nothing new"
-    return f"{tally.read:,} {'row' if tally.read == 1 else 'rows'} read: {said}."
+    rows = f"{tally.read:,} {'row' if tally.read == 1 else 'rows'} read: {said}."
+    return f"{rows} {_passed(tally.passed)}".rstrip() if tally.passed else rows
+
+
+def _passed(passed: Passed) -> str:
+    """Return what traces held beside rows, as sentences."""
+    said = f"Of {passed.spans:,} spans {passed.other:,} are no call of a model." if passed.other else ""
+    if calls := passed.without_text.total():
+        names = ", ".join(f"{name} ({count:,})" for name, count in passed.without_text.most_common())
+        said += f" {calls:,} {'call holds' if calls == 1 else 'calls hold'} no text: {names}. {TURN_ON[passed.kind]}"
+    return said.strip()
 
 
 @contextlib.contextmanager

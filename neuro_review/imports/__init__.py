@@ -10,4 +10,5 @@
 * storing   batches into the database, in the order of the file
 * run       one import, from its file to its tally
 * watch     a folder that files arrive in
+* traces    exports of tracing tools as rows
 """

@@ -6,8 +6,8 @@ borders are looked for; each element is then read like a line of JSON lines, by 
 """
 
 import re
-from collections.abc import Iterator
-from typing import IO, NamedTuple
+from collections.abc import Collection, Iterator
+from typing import IO, NamedTuple, Protocol
 
 CHUNK = 1 << 18
 # Nothing here backtracks (`*+`), so that a text full of escapes costs no memory.
@@ -24,6 +24,9 @@ def _nested(depth: int) -> bytes:
 # An element that is not nested deeply and is here to its end: found in one step, ten times as fast as token by token.
 WHOLE = re.compile(rb"\s*+(" + _nested(4) + rb")\s*+,", re.DOTALL)
 OPEN, CLOSE = b"[{", b"]}"
+OPENS = re.compile(rb"\s*+:\s*+\[")
+SOON = 1 << 10
+"""A key whose array does not open within so many bytes has none."""
 
 
 class Element(NamedTuple):
@@ -41,15 +44,32 @@ def elements(file: IO[bytes], limit: int) -> Iterator[Element]:
     scan = _Scan(file, limit)
     scan.skip_to_first()
     yield from scan
+    if scan.closed:
+        yield from scan.after()
+
+
+class Readable(Protocol):
+    """What can be read from."""
+
+    def read(self, most: int, /) -> bytes:
+        """Return the next bytes, so many at the most; none at the end."""
+
+
+def elements_under(file: Readable, limit: int, names: Collection[bytes]) -> Iterator[Element]:
+    """Yield each element of every array that stands under one of these keys, however deep, as `b'"spans"'`."""
+    scan = _Scan(file, limit)
+    while scan.skip_to(names):
+        yield from scan
 
 
 class _Scan:
     """The state of one pass: what has been read, where the element began, how deep it is."""
 
-    def __init__(self, file: IO[bytes], limit: int) -> None:
+    def __init__(self, file: "Readable", limit: int) -> None:
         self.file, self.limit = file, limit
         self.data = b""
         self.start = self.at = self.depth = 0
+        self.closed = False
         self.cut: bytes | None = None
         """The beginning of an element over the limit, whose middle is not kept."""
 
@@ -59,7 +79,29 @@ class _Scan:
             pass
         self.start = self.at = self.data.index(b"[") + 1
 
+    def skip_to(self, names: Collection[bytes]) -> bool:
+        """Pass the bracket that opens the next array under one of these keys; False where there is none."""
+        while True:
+            self.start, self.cut = self.at, None
+            found = TOKEN.search(self.data, self.at)
+            if found is None or found[0] == b'"':
+                self.at = self.start = found.start() if found else len(self.data)
+                if not self._more():
+                    return False
+                continue
+            if found[0] in names:
+                opens = OPENS.match(self.data, found.end())
+                if opens is None and len(self.data) - found.end() < SOON:
+                    self.at = self.start = found.start()
+                    if self._more():
+                        continue
+                elif opens:
+                    self.start = self.at = opens.end()
+                    return True
+            self.at = found.end()
+
     def __iter__(self) -> Iterator[Element]:
+        self.closed = False
         while True:
             if self.at == self.start and self.cut is None and (whole := WHOLE.match(self.data, self.at)):
                 self.start = self.at = whole.end()
@@ -82,7 +124,7 @@ class _Scan:
                 if self.depth < 0:
                     if (last := self._take(found.start())).raw:
                         yield last
-                    yield from self._after()
+                    self.depth, self.closed = 0, True
                     return
             elif sign == b"," and self.depth == 0:
                 yield self._take(found.start())
@@ -111,7 +153,8 @@ class _Scan:
         self.start = 0
         return True
 
-    def _after(self) -> Iterator[Element]:
+    def after(self) -> Iterator[Element]:
+        """Yield what stands behind the end of the array, where there is something."""
         rest = self.data[self.at :].strip()
         while not rest and (more := self.file.read(CHUNK)):
             rest = more.strip()

@@ -6,8 +6,9 @@ It can be stopped anywhere and run again: what is there already is found by its 
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from db.engine import Database
 from db.tables import Origin
@@ -22,6 +23,7 @@ from neuro_review.imports.readers import STDIN, reading
 from neuro_review.imports.rejects import Rejects
 from neuro_review.imports.rows import Shape
 from neuro_review.imports.storing import Fate, Storing
+from neuro_review.imports.traces.spans import Kind, Passed, trace_rows
 from neuro_review.intake import Door, Outcome
 
 
@@ -40,6 +42,8 @@ class Tally:
     """Where they are written down, once there is one."""
     first: Rejected | None = None
     """The first of the rejected."""
+    passed: Passed | None = None
+    """What a file of traces held beside rows."""
 
     @property
     def useless(self) -> bool:
@@ -50,12 +54,15 @@ class Tally:
         """Count another file in."""
         for name in ("read", "held", "history", "duplicates", "rejected", "unreadable"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        if other.passed:
+            self.passed = self.passed or Passed(other.passed.kind)
+            self.passed.add(other.passed)
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, Any]:
         """Return what a program reads."""
         return {
             "read": self.read, "held": self.held, "history": self.history,
-            "duplicates": self.duplicates, "rejected": self.rejected,
+            "duplicates": self.duplicates, "rejected": self.rejected, **(self.passed.counts() if self.passed else {}),
         }  # fmt: skip
 
 
@@ -79,13 +86,15 @@ def import_file(
     fields: Fields | None = None,
     model: str | None = None,
     rejected: Path | None = None,
+    traces: Kind | None = None,
     tally: Tally | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Tally:
     """Import one file, or standard input for `-`, and return what became of its rows.
 
     A workflow that does not exist is made, without an owner, where this person may. A tally that is handed in counts
-    along, so that it says how far it came when something fails; `progress` is told after each batch.
+    along, so that it says how far it came when something fails; `progress` is told after each batch. With `traces` the
+    file is an export of that tool, and its rows are the calls of models in it that hold their text.
 
     Raises:
         NotFoundError: there is no such file.
@@ -100,24 +109,29 @@ def import_file(
     doors = functools.cache(lambda: open_doors(database, workflow, by))
     source = None if str(file) == STDIN else Path(file)
     tally, rejects = tally or Tally(), Rejects(source, rejected)
+    passed = tally.passed = Passed(traces) if traces else None
     try:
-        with rejects, _opened(source, fields or Fields(), model, doors) as (total, found):
+        with rejects, _opened(source, fields or Fields(), model, doors, passed) as (total, found):
             done = functools.partial(_count, rejects, tally, progress, total)
             Storing(database, doors, done).run(found)
             rejects.clear()
     finally:
         tally.rejected_path = rejects.path
-    if tally.read == tally.unreadable:
+    if tally.read == tally.unreadable and not (passed and passed.spans):
         raise InvalidError(f"Not one row of {source or 'standard input'} could be read. Nothing was imported.")
     return tally
 
 
 @contextlib.contextmanager
 def _opened(
-    source: Path | None, fields: Fields, model: str | None, doors: Callable[[], Doors]
+    source: Path | None, fields: Fields, model: str | None, doors: Callable[[], Doors], passed: Passed | None
 ) -> Iterator[tuple[int | None, Iterator[Batch]]]:
     """Open a file here, or beside where that pays, and give its size and its batches."""
-    if source and pays(source):
+    if passed:
+        with reading(source or STDIN) as opened:
+            rows = replace(opened, rows=trace_rows(opened, passed))
+            yield opened.total, batches(rows, Shape(fields, model), doors)
+    elif source and pays(source):
         with contextlib.closing(batches_beside(source, fields, model, doors)) as found:
             yield source.stat().st_size, found
     else:
