@@ -130,7 +130,7 @@ def test_pages_know_neither_the_database_nor_frames() -> None:
     ("library", "allowed"),
     [
         ("streamlit", ("app.py", "pages/", "neuro_review/ui")),
-        ("litellm", ("neuro_review/llm",)),
+        ("litellm", ("neuro_review/llm", "neuro_review/integrations/litellm")),
         ("altair", ("neuro_review/charts",)),
     ],
 )

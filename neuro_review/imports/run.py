@@ -78,38 +78,32 @@ class Progress:
 
 
 def import_file(
-    database: Database,
-    file: str | Path,
-    workflow: str,
-    by: Actor,
-    *,
+    database: Database, file: str | Path, workflow: str, by: Actor, *,
     fields: Fields | None = None,
     model: str | None = None,
     rejected: Path | None = None,
     traces: Kind | None = None,
     tally: Tally | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
-) -> Tally:
+) -> Tally:  # fmt: skip
     """Import one file, or standard input for `-`, and return what became of its rows.
 
     A workflow that does not exist is made, without an owner, where this person may. A tally that is handed in counts
-    along, so that it says how far it came when something fails; `progress` is told after each batch. With `traces` the
-    file is an export of that tool, and its rows are the calls of models in it that hold their text.
+    along, also when something fails; `progress` is told after each batch. With `traces` the file is an export of that
+    tool, and its rows are the calls of models in it that hold their text.
 
     Raises:
         NotFoundError: there is no such file.
         NotAllowedError: there is no such workflow, and this person may not add one.
         ConflictError: the workflow is put away.
-        InvalidError: not one row can be read, a column is missing, or the workflow cannot have this name; nothing was
-            imported.
-        UnavailableError: the file or the rejected rows fail half-way; what the tally counts is stored.
-        DatabaseUnusableError: the database fails; what the tally counts is stored.
+        InvalidError: not one row can be read, a column is missing, or the name is none; nothing was imported.
+        UnavailableError, DatabaseUnusableError: it fails half-way; what the tally counts is stored.
     """
     check_text(workflow := " ".join(workflow.split()), "workflow")
     doors = functools.cache(lambda: open_doors(database, workflow, by))
     source = None if str(file) == STDIN else Path(file)
     tally, rejects = tally or Tally(), Rejects(source, rejected)
-    passed = tally.passed = Passed(traces) if traces else None
+    tally.passed = passed = Passed(traces) if traces else None
     try:
         with rejects, _opened(source, fields or Fields(), model, doors, passed) as (total, found):
             done = functools.partial(_count, rejects, tally, progress, total)

@@ -18,13 +18,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 120
 
 
-def example(title: str) -> str:
-    """Return the first Python block of a section of the README."""
+def example(title: str, language: str = "python", number: int = 0) -> str:
+    """Return a block of a section of the README."""
     section = (ROOT / "README.md").read_text().split(f"\n### {title}\n", 1)[1].split("\n### ")[0].split("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[number]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the packages that `pip install` takes from the checkout, and no others."""
     folder = tmp_path_factory.mktemp("installed")
