@@ -17,7 +17,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
     from neuro_review.web.door import Door
     from neuro_review.web.guard import Guard
     from neuro_review.web.routes import routes
-    from neuro_review.web.start import lifespan, quiet_logs
+    from neuro_review.web.start import lifespan, quiet_logs, welcome
 
     def address() -> str:
         """Return the address that a browser on this machine opens."""
@@ -32,7 +32,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
         __file__,
         routes=routes(door),
         middleware=[Middleware(Guard, door=door)],
-        lifespan=lifespan(door, address),
+        lifespan=lifespan(door, welcome(address)),
     )
 else:
     from neuro_review import ui

@@ -18,6 +18,7 @@ COMMANDS = {
     "workflow": ("people", "Add workflows."),
     "source": ("sources", "Add applications that hand outputs in."),
     "demo": ("demo", "Try it: a throw-away database with the sample queue, signed in."),
+    "api": ("api", "Serve the HTTP API without the screens."),
     "worker": ("worker", "Run the background work apart from the app."),
 }
 

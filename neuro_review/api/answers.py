@@ -30,6 +30,11 @@ CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (DatabaseUnusableError, 503, "unavailable"),
     (NeuroReviewError, 400, "refused"),
 )
+HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    413: {"Connection": "close"},  # the rest of it is not read
+    503: {"Retry-After": "1"},
+}
 AWAY = "The database does not answer. Nothing was stored; send it again in a moment."
 
 
@@ -62,5 +67,6 @@ def explained(error: Exception) -> tuple[int, dict[str, str]]:
 def refused(error: Exception) -> Response:
     """Return the refusal for an error of the house."""
     status, said = explained(error)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status)
-    return Response(orjson.dumps({"error": said}), status_code=status, headers=headers, media_type="application/json")
+    return Response(
+        orjson.dumps({"error": said}), status_code=status, headers=HEADERS.get(status), media_type="application/json"
+    )

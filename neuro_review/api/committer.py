@@ -35,6 +35,9 @@ class Asked(NamedTuple):
     given: Handed
 
 
+Waiting = tuple[Asked, "asyncio.Future[Outcome]", asyncio.AbstractEventLoop]
+
+
 class Entries:
     """Where keys lead, asked of the database once a second at most; storing asks again, so nothing revoked stores."""
 
@@ -97,9 +100,11 @@ class Committer:
     def __init__(self, database: Callable[[], Database]) -> None:
         self.entries = Entries(database)
         self._database = database
-        self._waiting: queue.SimpleQueue[tuple[Asked, asyncio.Future[Outcome], asyncio.AbstractEventLoop] | None]
-        self._waiting = queue.SimpleQueue()
-        self._starting = threading.Lock()
+        self._waiting: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
+        self._coming: list[Waiting] = []
+        """What came in within this turn of the event loop; it is handed over together."""
+        self._count = 0
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ended = False
 
@@ -111,14 +116,23 @@ class Committer:
         """
         if self._ended:
             raise UnavailableError(ENDING)
-        if self._waiting.qsize() >= MOST_WAITING:
+        if self._count >= MOST_WAITING:
             raise UnavailableError(BUSY)
         if self._thread is None:
             self._start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
-        self._waiting.put((asked, future, loop))
+        with self._lock:
+            self._count += 1
+            self._coming.append((asked, future, loop))
+            if len(self._coming) == 1:
+                loop.call_soon(self._hand_over)
         return await future
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            coming, self._coming = self._coming, []
+        self._waiting.put(coming)
 
     def end(self) -> None:
         """Store what waits, and stop."""
@@ -128,31 +142,33 @@ class Committer:
             self._thread.join(10)
 
     def _start(self) -> None:
-        with self._starting:
+        with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="submits", daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:
-        more = True
-        while more:
+        group: list[Waiting] = []
+        while True:
+            more = self._waiting.get()
+            while more is not None and not self._waiting.empty() and len(group) < MOST_AT_ONCE:
+                group += more
+                more = self._waiting.get()
+            group += more or []
+            for start in range(0, len(group), MOST_AT_ONCE):
+                self._answer(group[start : start + MOST_AT_ONCE])
             group = []
-            first = self._waiting.get()
-            while first is not None:
-                group.append(first)
-                if len(group) >= MOST_AT_ONCE or self._waiting.empty():
-                    break
-                first = self._waiting.get()
-            more = first is not None
-            if group:
-                self._answer(group)
+            if more is None:
+                return
 
-    def _answer(self, group: list[tuple[Asked, asyncio.Future[Outcome], asyncio.AbstractEventLoop]]) -> None:
+    def _answer(self, group: list[Waiting]) -> None:
         try:
             outcomes = commit(self._database(), self.entries, [asked for asked, _, _ in group])
         except Exception as error:  # whatever it is: who waits must be answered, and the next group stored
             LOG.error("A group of submits was not stored: %s", type(error).__name__)
             outcomes = [UnavailableError(BROKEN)] * len(group)
+        with self._lock:
+            self._count -= len(group)
         loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Outcome], Outcome]]] = {}
         for (_, future, loop), outcome in zip(group, outcomes, strict=True):
             loops.setdefault(loop, []).append((future, outcome))

@@ -10,26 +10,37 @@ from neuro_review.intake import MOST_TOKENS, MOST_USD, Count, Name, Output, as_w
 
 MOST_IN_A_BATCH = 1000
 A_DURATION = {"anyOf": [{"type": "number", "minimum": 0, "maximum": MOST_TOKENS}, {"type": "null"}]}
+EXAMPLE: dict[str, Any] = {
+    "workflow": "support", "model": "gpt-4o", "external_id": "ticket-4711",
+    "prompt": [{"role": "user", "content": "May I return opened earphones?"}],
+    "output": "Yes, within 30 days, as long as they are unused.", "cost_usd": 0.0042, "latency_ms": 812,
+}  # fmt: skip
+
+
+def _as_integer(value: Any) -> Any:
+    """Let 12.0 be 12: JSON knows one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Tokens = Annotated[Count | None, BeforeValidator(_as_integer)]
 
 
 class Handed(Output):
     """What an application hands in."""
 
     model_config = ConfigDict(
-        extra="forbid", hide_input_in_errors=True, strict=True,
-        json_schema_extra={
-            "example": {
-                "workflow": "support", "model": "gpt-4o", "external_id": "ticket-4711",
-                "prompt": [{"role": "user", "content": "May I return opened earphones?"}],
-                "output": "Yes, within 30 days, as long as they are unused.", "cost_usd": 0.0042, "latency_ms": 812,
-            }
-        },
-    )  # fmt: skip
+        extra="forbid", hide_input_in_errors=True, strict=True, json_schema_extra={"example": EXAMPLE}
+    )
 
     workflow: Name
     external_id: Name | None = Field(default=None, description="Your own id: the same one again is the same item.")
     cost_usd: Annotated[float | None, Field(ge=0, le=MOST_USD, allow_inf_nan=False)] = None
     latency_ms: Annotated[Count | None, BeforeValidator(as_whole), WithJsonSchema(A_DURATION)] = None
+    prompt_tokens: Tokens = None
+    completion_tokens: Tokens = None
+    priority: Annotated[int, Field(ge=0, le=9, strict=True), BeforeValidator(_as_integer)] = Field(
+        default=5, description="0 to 9; 9 comes first."
+    )
 
 
 class Release(BaseModel):

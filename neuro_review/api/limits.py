@@ -23,7 +23,8 @@ class Limits:
         at = now()
         most = max(1.0, self.per_second * BURST)
         left, before = self._left.get(key, (most, at))
-        left = min(most, left + (at - before) / SECOND * self.per_second)
+        # A clock that was put back takes nothing away.
+        left = min(most, left + max(0, at - before) / SECOND * self.per_second)
         wait = 0.0 if left >= 1 else (1 - left) / self.per_second
         self._left[key] = (left - 1 if not wait else left, at)
         self._left.move_to_end(key)

@@ -34,8 +34,7 @@ def routes(door: Door) -> list[BaseRoute]:
     pages = Pages(door)
     return [
         Route("/", _to_first_page),
-        Route("/healthz", pages.health),
-        Route("/metrics", _nothing),
+        *routes_alone(door),
         # A mount takes everything under its path: Streamlit's own /auth/login is never reached.
         Mount(
             "/auth",
@@ -54,6 +53,14 @@ def routes(door: Door) -> list[BaseRoute]:
         ),
         *desk.routes(door),
         Route("/files/{job}/{part}", partial(files.download, door)),
+    ]
+
+
+def routes_alone(door: Door) -> list[BaseRoute]:
+    """Return what there is without the screens too: the health check, the metrics and the API."""
+    return [
+        Route("/healthz", Pages(door).health),
+        Route("/metrics", _nothing),
         Mount("/api", app=application(door.gate)),
     ]
 

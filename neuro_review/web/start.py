@@ -5,7 +5,7 @@ import importlib
 import logging
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -22,12 +22,14 @@ from neuro_review.web.door import Door
 HEAVY = ("pandas", "pyarrow", "altair")
 
 
-def lifespan(door: Door, address: Callable[[], str]) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """Return what the server runs around its life; `address` is asked once the port is known."""
+def lifespan(
+    door: Door, welcome: Callable[[Door], Awaitable[None]], heavy: Sequence[str] = HEAVY
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Return what the server runs around its life; `welcome` is awaited once the port is known."""
 
     @asynccontextmanager
     async def live(_app: Any) -> AsyncIterator[None]:
-        await to_thread.run_sync(_open, door)
+        await to_thread.run_sync(_open, door, heavy)
         ended = threading.Event()
         keeper = threading.Thread(target=worker.keep_alive, args=(ended,), name="worker-keeper", daemon=True)
         if settings().worker:
@@ -35,7 +37,7 @@ def lifespan(door: Door, address: Callable[[], str]) -> Callable[[Any], Abstract
         # What was imported lives for ever; without this each collection would walk all of it.
         gc.collect()
         gc.freeze()
-        await _welcome(door, address())
+        await welcome(door)
         try:
             yield
         finally:
@@ -60,22 +62,27 @@ def _matters(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
 
 
-def _open(door: Door) -> None:
+def _open(door: Door, heavy: Sequence[str]) -> None:
     try:
         settings()
         migrate(door.database())
     except (DatabaseUnusableError, NeuroReviewError) as error:
         door.failure = str(error)  # the guard shows it in place of a traceback
         raise
-    for name in HEAVY:
+    for name in heavy:
         importlib.import_module(name)
 
 
-async def _welcome(door: Door, address: str) -> None:
-    if await door.is_set_up():
-        say(f"Neuro Review: {address}")
-    else:
-        say(f"Open {address}/auth/setup?code={door.setup_code} to create the first admin.")
+def welcome(address: Callable[[], str]) -> Callable[[Door], Awaitable[None]]:
+    """Return what says where the screens are, and on the first visit the link that sets them up."""
+
+    async def told(door: Door) -> None:
+        if await door.is_set_up():
+            say(f"Neuro Review: {address()}")
+        else:
+            say(f"Open {address()}/auth/setup?code={door.setup_code} to create the first admin.")
+
+    return told
 
 
 def say(sentence: str) -> None:

@@ -45,7 +45,7 @@ class Server:
             "NEURO_REVIEW_WORKER": "false",
             **environment,
         }
-        self._environment, self._folder = clean, folder
+        self._environment, self.folder = clean, folder
         self._start()
 
     def _start(self) -> None:
@@ -53,7 +53,7 @@ class Server:
         ours, theirs = pty.openpty()
         command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(self.port)]
         self.process = subprocess.Popen(
-            command, env=self._environment, cwd=self._folder, stdin=theirs, stdout=theirs, stderr=theirs,
+            command, env=self._environment, cwd=self.folder, stdin=theirs, stdout=theirs, stderr=theirs,
             start_new_session=True,
         )  # fmt: skip
         os.close(theirs)

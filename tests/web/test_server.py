@@ -8,6 +8,9 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from db.engine import Database
+from neuro_review import sources, workflows
+from tests.conftest import OPERATOR
 from tests.web.server import Server
 
 SECRET = "MARKER-pass-word-4711"
@@ -118,6 +121,37 @@ def test_an_open_tab_loses_its_rights_at_the_next_action(server: Server, token: 
         for words in OF_A_PAGE:
             assert words not in seen
     assert refused(server, mine)
+
+
+# Every kind of address that Streamlit or our screens answer, with the methods that reach something there.
+SCREENS = (
+    ("GET", "/"), ("GET", "/review"), ("GET", "/history?id=1"), ("GET", "/sources"), ("GET", "/people"),
+    ("POST", "/desk/sync"), ("GET", "/files/1/file"), ("PUT", "/_stcore/upload_file/a/b"),
+    ("DELETE", "/_stcore/upload_file/a/b"), ("GET", "/media/0123.png"), ("GET", "/static/js/index.js"),
+    ("GET", "/component/x/index.html"), ("GET", "/_stcore/bidi-components/x/y.js"), ("GET", "/_stcore/host-config"),
+    ("GET", "/_stcore/health"), ("GET", "/_stcore/script-health-check"), ("GET", "/app/static/x"),
+)  # fmt: skip
+
+
+def test_a_key_of_an_application_opens_no_screen(server: Server, token: str) -> None:
+    database = Database(f"sqlite:///{server.folder / 'nr.db'}")
+    with database.writing() as session:
+        flow = workflows.add(session, OPERATOR, "isolated")
+        key = sources.add(session, OPERATOR, "isolated shop", flow.id).key
+    database.dispose()
+    shown = {"authorization": f"Bearer {key}"}
+
+    with server.client() as browser:
+        assert browser.get("/api/v1/key", headers=shown).json()["source"] == "isolated shop"
+        for headers in (shown, {**shown, "cookie": f"nr_session={key}"}, {**shown, "x-nr-session": key}):
+            for method, path in SCREENS:
+                answer = browser.request(method, path, headers=headers)
+                assert answer.status_code == 401, (method, path)
+                assert answer.json()["error"]["code"] == "not_signed_in"
+            for path in ("/metrics", "/_stcore/metrics"):
+                assert browser.get(path, headers=headers).status_code == 401
+    assert refused(server, None, Authorization=f"Bearer {key}")
+    assert refused(server, key, Authorization=f"Bearer {key}")
 
 
 def test_every_answer_of_streamlit_carries_our_headers(server: Server, token: str) -> None:
