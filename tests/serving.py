@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-PATIENCE = 30  # seconds
+PATIENCE = 60  # seconds
 
 
 @contextlib.contextmanager

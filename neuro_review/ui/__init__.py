@@ -165,6 +165,13 @@ button[kind^="primary"]:enabled, button[kind^="primary"]:enabled * { color: ligh
 [class*="st-key-workflow_"] a, .st-key-go a { border: 1px solid #8886; padding: .35rem .8rem; }
 .st-key-go a { background: light-dark(#0f766e, #2dd4bf); }
 .st-key-go a p { color: light-dark(#fff, #06211e); }
+/* Streamlit drops what is pressed while the line is down. The Review card keeps it, and stays usable. */
+.stApp:not([data-test-connection-state="CONNECTED"], :has(.st-key-card)) .stMain { pointer-events: none; opacity: .6; }
+.stApp:not([data-test-connection-state="CONNECTED"], :has(.st-key-card))::after {
+  content: "No connection to the server. Trying again…"; position: fixed; z-index: 1000000; bottom: 1rem; left: 50%;
+  transform: translateX(-50%); padding: .4rem 1rem; border-radius: .4rem; color: #fff; background: #1b2430;
+  font-size: .9rem;
+}
 @media (max-width: 48rem) {
   .stMainBlockContainer { padding: 4rem 1rem 0; }
 }

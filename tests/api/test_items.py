@@ -182,8 +182,8 @@ def test_who_waits_is_told_as_soon_as_it_has_left(
         session.connection().execute(sa.text("UPDATE workflow SET grace_ms = 0"))
     item = shop.submit()
     timer = threading.Timer(0.5, lambda: judge(Verdict.APPROVE))
-    timer.start()
     began = time.monotonic()
+    timer.start()
 
     answer = shop.get(f"items/{item['id']}", wait=30)
 

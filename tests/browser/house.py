@@ -39,6 +39,27 @@ DWELL = 230  # milliseconds: a key counts from 200 on
 # What lies on top has been painted.
 PAINTED = """(root) => Boolean(root.desk?.item)
   && root.dataset.painted === `${root.desk.item.item}:${root.desk.item.lease}`"""
+# A page of Streamlit's that is whole, and one on which nothing moves.
+WHOLE = '[data-testid="stApp"][data-test-connection-state="CONNECTED"][data-test-script-state="notRunning"]'
+AT_REST = """() => document.getAnimations().every((one) =>
+  one.playState !== "running" || one.effect.getComputedTiming().endTime === Infinity)"""
+PRESSES = """async (root, [key, count, apart, seen]) => {
+  const pauses = [], pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+  const isPainted = () => root.desk.item && root.dataset.painted === `${root.desk.item.item}:${root.desk.item.lease}`;
+  let paintedAt = performance.now(), last = paintedAt;
+  const watch = new MutationObserver(() => { paintedAt = performance.now(); });
+  watch.observe(root, {attributes: true, attributeFilter: ["data-painted"]});
+  for (let n = 0; n < count; n++) {
+    for (const kind of ["keydown", "keyup"])
+      document.body.dispatchEvent(new KeyboardEvent(kind, {key, bubbles: true, composed: true}));
+    await pause(apart);
+    while (seen && !(isPainted() && performance.now() - paintedAt >= seen)) await pause(5);
+    pauses.push(performance.now() - last);
+    last = performance.now();
+  }
+  watch.disconnect();
+  return pauses;
+}"""
 ANSWERED = "(root) => root.desk?.loaded && root.desk.line === 'ok' && !root.desk.outbox.length && !root.desk.sending"
 
 
@@ -50,7 +71,7 @@ def chromium() -> Iterator[Browser]:
         skip_or_fail("Playwright is not here: pip install -r tests/requirements.txt")
     if path is None:
         skip_or_fail("Chromium is not here: apt-get install chromium")
-    expect.set_options(timeout=10_000)
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
 
@@ -121,6 +142,10 @@ class App(Server):
             intake.store(session, door, [intake.prepare(door, one) for one in submissions])
             return flow.id
 
+    def let_undo(self, workflow_id: int, seconds: int) -> None:
+        """Give reviewers of a workflow this long to undo."""
+        self.change("UPDATE workflow SET grace_ms = :grace WHERE id = :id", id=workflow_id, grace=seconds * 1000)
+
     def sign_in(self, name: str, role: Role, workflow_id: int | None = None) -> str:
         """Add a person and return the token of a session of theirs."""
         with self.database.writing() as session:
@@ -162,6 +187,25 @@ class Tab:
 
     def open(self, path: str) -> None:
         self.page.goto(f"{self.app.url}{path}")
+
+    def settle(self) -> None:
+        """Wait until the page is whole: the server has run it to its end, and nothing stands in for what comes."""
+        expect(self.page.locator(WHOLE)).to_be_visible()
+        expect(self.page.locator('[data-testid="stSkeleton"], [data-testid="stSpinner"]')).to_have_count(0)
+
+    def come_to_rest(self) -> None:
+        """Wait until nothing moves on screen any more."""
+        self.settle()
+        self.page.wait_for_function(AT_REST)
+
+    def unfold(self) -> None:
+        """Open everything that can be folded out."""
+        closed = self.page.locator("details:not([open]) > summary")
+        for _ in range(closed.count()):
+            if closed.count():  # what is folded out can fold others in
+                closed.first.evaluate("summary => summary.click()")
+            self.settle()
+        expect(closed).to_have_count(0)
 
     @property
     def card(self) -> Locator:
@@ -212,6 +256,15 @@ class Tab:
         self._until(PAINTED)
         self.page.wait_for_timeout(DWELL)
 
+    def keys(self, name: str, count: int, apart: int, seen: int = 0) -> list[float]:
+        """Press a key several times, milliseconds apart, and return how long each pause was in truth.
+
+        With `seen`, no key comes before the next item has been in sight for so long, however slow the machine is.
+        They are events in the page: over the wire a press takes as long as it likes.
+        """
+        pauses: list[float] = self.card.evaluate(PRESSES, [name, count, apart, seen])
+        return pauses
+
     def is_answered(self) -> None:
         """Wait until the server has answered everything that was done."""
         self._until(ANSWERED)
@@ -235,6 +288,12 @@ class Tab:
         """Replace what stands in the field."""
         self.page.keyboard.press("Control+A")
         self.page.keyboard.insert_text(text)
+
+    def tick(self, row: int) -> None:
+        """Choose a row of History's list, whose cells are painted on a canvas."""
+        self.come_to_rest()
+        grid = self.page.locator("[class*='st-key-found_'] .dvn-scroller")
+        grid.click(position={"x": 16, "y": 35 + 35 * row + 17})
 
     def foreign(self) -> list[str]:
         """Return every address asked for that is not the app's."""

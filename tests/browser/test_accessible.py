@@ -49,18 +49,12 @@ def admin(app: App, tab: Callable[..., Tab], request: pytest.FixtureRequest) -> 
     return tab(app, app.sign_in(name, Role.ADMIN))
 
 
-def settle(tab: Tab) -> None:
-    expect(tab.page.get_by_test_id("stMain")).to_be_visible()
-    tab.page.wait_for_load_state("networkidle")
-    expect(tab.page.locator('[data-testid="stSkeleton"], [data-testid="stSpinner"]')).to_have_count(0)
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_is_accessible(admin: Tab, page: str, scheme: Any) -> None:
     admin.page.emulate_media(color_scheme=scheme)
     admin.open(f"/{page}")
-    settle(admin)
+    admin.come_to_rest()
 
     assert faults(admin) == []
 

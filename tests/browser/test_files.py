@@ -28,6 +28,7 @@ def test_a_file_goes_in_and_its_labels_come_out(app: App, tab: Callable[..., Tab
     file.write_text(outputs())
 
     olu.open("/sources")
+    olu.settle()
     olu.page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
     olu.reads("would be set aside")
     olu.page.get_by_role("button", name=f"Import {ROWS + 1} rows").click()
@@ -38,7 +39,9 @@ def test_a_file_goes_in_and_its_labels_come_out(app: App, tab: Callable[..., Tab
 
     olu.open("/exports")
     olu.reads(f"{ROWS} reviews.")
+    olu.settle()
     olu.page.get_by_test_id("stButtonGroup").get_by_text("CSV", exact=True).click()
+    olu.settle()
     olu.page.get_by_role("button", name=f"Export {ROWS} reviews").click()
     with olu.page.expect_download() as exported:
         olu.page.get_by_role("link", name="Download", exact=True).click()

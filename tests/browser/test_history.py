@@ -9,7 +9,7 @@ from db.tables import Role, Verdict
 from neuro_review import access, decisions
 from neuro_review.decisions import Opinion
 from tests.browser.house import App, Locator, Tab, expect
-from tests.browser.test_accessible import SCHEMES, faults, settle
+from tests.browser.test_accessible import SCHEMES, faults
 from tests.browser.test_hostile import HOSTILE, NAME
 from tests.helpers import make_item
 from tests.screens.deciding import judge, without_grace
@@ -26,19 +26,11 @@ def only_text(tab: Tab) -> None:
     expect(main.locator(MADE_BY_MARKUP)).to_have_count(0)
 
 
-def tick(tab: Tab, row: int) -> None:
-    """Choose a row of the list, whose cells are painted on a canvas."""
-    grid = tab.page.locator("[class*='st-key-found_'] .dvn-scroller")
-    grid.click(position={"x": 16, "y": 35 + 35 * row + 17})
-
-
 def options(tab: Tab, box: Locator) -> None:
-    """Open a list of options; it closes when the page moves or is drawn anew, so that one try may not be enough."""
-    for _ in range(20):
-        box.press("ArrowDown")
-        tab.page.wait_for_timeout(300)
-        if tab.page.get_by_role("option").count():
-            return
+    """Open a list of options; it closes when the page moves or is drawn anew."""
+    tab.come_to_rest()
+    box.press("ArrowDown")
+    expect(tab.page.get_by_role("option").first).to_be_visible()
 
 
 def hostile_item(app: App, flow: int, by: access.Actor) -> str:
@@ -87,11 +79,12 @@ def test_a_row_opens_its_story_and_what_was_looked_for_stays_out_of_the_address(
     one = tab(app, app.sign_in("Ines", Role.REVIEWER, flow))
     one.open("/history")
     one.reads("3 found")
+    one.settle()
     one.page.get_by_label("Text in prompt, output or correction").fill("NEEDLE")
     one.page.keyboard.press("Enter")
     one.reads("1 found")
 
-    tick(one, 0)
+    one.tick(0)
 
     expect(one.page.locator(".st-key-story_answer")).to_contain_text("A needle in the ledger.")
     assert "eedle" not in one.page.url.lower().replace("needle_", "")
@@ -115,10 +108,10 @@ def test_two_rows_are_for_working_on_together_and_hostile_choices_stay_text(app:
     options(one, one.page.get_by_role("combobox", name="Model"))
     expect(one.page.get_by_role("option").filter(has_text=NAME)).to_have_count(1)
     one.page.keyboard.press("Escape")
-    tick(one, 0)
+    one.tick(0)
     expect(one.page.locator(".st-key-story_answer")).to_be_visible()
 
-    tick(one, 1)
+    one.tick(1)
 
     one.reads("2 chosen. Choose one alone")
     expect(one.page.locator(".st-key-bulk")).to_contain_text("2 held outputs chosen")
@@ -135,6 +128,7 @@ def test_the_form_of_a_recall_shows_hostile_reasons_as_text(app: App, tab: Calla
         judge(session, item_id, karl, Verdict.APPROVE)
     one = tab(app, token)
     one.open(f"/history?id={item_id}")
+    one.settle()
     one.page.get_by_role("button", name="Recall…").click()
     form = one.page.locator(".st-key-recall")
     form.get_by_label("Why is it recalled?").fill("It was wrong.")
@@ -167,15 +161,15 @@ def test_each_state_of_the_page_is_accessible(app: App, tab: Callable[..., Tab],
 
     def look(state: str, sentence: str) -> None:
         one.reads(sentence)
-        settle(one)
-        one.page.wait_for_timeout(600)  # what moves on screen comes to rest
+        one.come_to_rest()
         found[state] = faults(one)
 
     one.open("/history")
     one.reads("3 found")
+    one.settle()
     one.page.get_by_text("More filters").click()
     look("filters", "To (UTC day)")
-    tick(one, 0)
+    one.tick(0)
     look("a story below the list", "What happened")
     one.page.get_by_label("Text in prompt").fill("nowhere")
     one.page.keyboard.press("Enter")
@@ -185,6 +179,7 @@ def test_each_state_of_the_page_is_accessible(app: App, tab: Callable[..., Tab],
     one.open("/history?id=nothing")
     look("no item", "There is no item by that id")
     one.open(f"/history?id={item_id}")
+    one.settle()
     one.page.get_by_role("button", name="Recall…").click()
     look("recall", "Recall this release")
     assert {state: said for state, said in found.items() if said} == {}
@@ -197,8 +192,7 @@ def test_a_row_is_chosen_by_keyboard_alone(app: App, tab: Callable[..., Tab]) ->
     one.reads("2 found")
     table = one.page.locator("[data-testid=data-grid-canvas]")
     expect(table).to_be_visible()
-    settle(one)
-    one.page.wait_for_timeout(1000)  # drawn anew while the page settles, it would lose the focus
+    one.come_to_rest()  # drawn anew while the page settles, it would lose the focus
     for _ in range(30):
         one.page.keyboard.press("Tab")
         if one.page.evaluate("document.activeElement.dataset.testid") == "data-grid-canvas":

@@ -11,15 +11,16 @@ import pytest
 from db.tables import Role
 from neuro_review import access, queue
 from tests.browser.house import App, Tab, expect
-from tests.browser.test_accessible import SCHEMES, faults, settle
+from tests.browser.test_accessible import SCHEMES, faults
 
 HOSTILE = '<img src="http://evil.example/i.png"> ![i](http://evil.example) [a](http://evil.example) </ins><style>*{'
 TEXT = "Your order {} is on its way and comes to your door on Friday before noon with the post."
 
 
-def number(tab: Tab, label: str) -> str:
+def reads_number(tab: Tab, label: str, number: str) -> None:
+    """Wait until a number of Home is this one."""
     metric = tab.page.get_by_test_id("stMetric").filter(has_text=label)
-    return metric.get_by_test_id("stMetricValue").inner_text()
+    expect(metric.get_by_test_id("stMetricValue")).to_have_text(number)
 
 
 def test_the_numbers_follow_and_the_focus_stays(app: App, tab: Callable[..., Tab]) -> None:
@@ -27,15 +28,16 @@ def test_the_numbers_follow_and_the_focus_stays(app: App, tab: Callable[..., Tab
     one = tab(app, app.sign_in("Fay", Role.REVIEWER, flow))
     one.page.clock.install()
     one.open("/home")
+    one.settle()
     link = one.page.get_by_role("link", name="Review what waits")
     link.focus()
-    assert number(one, "Held") == "2"
+    reads_number(one, "Held", "2")
 
     app.change("UPDATE item SET due_at = 1 WHERE workflow_id = :flow", flow=flow)
     one.page.clock.fast_forward(31_000)
 
     expect(one.page.get_by_text("2 overdue")).to_be_visible()
-    assert number(one, "Due within the hour") == "2"
+    reads_number(one, "Due within the hour", "2")
     expect(link).to_be_focused()
 
 
@@ -48,11 +50,15 @@ def test_an_owner_opens_what_was_escalated_and_puts_it_back(app: App, tab: Calla
         queue.escalate(session, item.id, access.actor(session, person), "could do harm")
     one = tab(app, owner)
     one.open("/home")
+    one.settle()
 
     one.page.get_by_text("Escalated to the owner").click()
     one.reads(re.compile("larch · could do harm by Oona"))
     one.page.get_by_role("link", name="Open", exact=True).click()
+    one.reads("What to do with it")
+    one.settle()
     one.page.get_by_text("Put back", exact=True).click()
+    one.reads("1 escalated output can go back")
     one.page.get_by_role("button", name="Put back", exact=True).last.click()
 
     one.reads("1 put back.")
@@ -62,13 +68,9 @@ def test_an_owner_opens_what_was_escalated_and_puts_it_back(app: App, tab: Calla
 def choose(tab: Tab, rows: int) -> None:
     """Tick the first rows of History's list."""
     tab.open("/history")
-    table = tab.page.get_by_test_id("stDataFrame").locator("canvas").first
-    expect(table).to_be_visible()
-    for row in range(1, rows + 1):
-        box = table.bounding_box() or {"x": 0, "y": 0}
-        tab.page.mouse.click(box["x"] + 18, box["y"] + 18 + row * 35)
-        wanted = f"{row} held outputs chosen" if row > 1 else "Story"
-        expect(tab.page.get_by_text(wanted).first).to_be_visible()
+    for row in range(rows):
+        tab.tick(row)
+        tab.reads(f"{row + 1} held outputs chosen" if row else "Story")
 
 
 def test_many_are_decided_after_each_was_seen_and_hostile_text_stays_text(app: App, tab: Callable[..., Tab]) -> None:
@@ -109,23 +111,28 @@ def test_home_and_the_work_on_many_are_accessible_in_their_states(
         queue.claim_these(session, by, items[2:])
     one = tab(app, token, color_scheme=scheme)
     one.open("/home")
+    one.settle()
     one.page.get_by_text("Escalated to the owner").click()
     one.reads("1 overdue")
-    settle(one)
+    one.come_to_rest()
     found = {"home": faults(one)}
     choose(one, 3)
-    for what in ("Assign", "Escalate", "Priority", "Put back", "Decide together"):
+    shown = {"Assign": "Assign to", "Escalate": "Why", "Priority": "Priority, 0 to 9", "Put back": "can go back into",
+             "Decide together": "For outputs that read alike"}  # fmt: skip
+    for what, sentence in shown.items():
         one.page.get_by_test_id("stButtonGroup").get_by_text(what, exact=True).click()
-        settle(one)
+        one.reads(sentence)
+        one.come_to_rest()
         found[what] = faults(one)
     one.page.get_by_role("button", name="Read them").click()
     for seen in range(3):
         one.reads(f"Seen {seen} of 3")
-        settle(one)
+        one.come_to_rest()
         found[f"seen {seen}"] = faults(one)
         one.page.wait_for_timeout(300)
         one.page.get_by_role("button", name="Seen, next").click()
     one.reads("You have seen 3 outputs")
+    one.come_to_rest()
     found["verdict"] = faults(one)
 
     assert {state: said for state, said in found.items() if said} == {}

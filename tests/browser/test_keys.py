@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from db.tables import Role
-from tests.browser.house import App, Tab, expect
+from tests.browser.house import DWELL, App, Tab, expect
 
 pytestmark = pytest.mark.browser
 OUTPUTS = [f"Output number {n}." for n in range(1, 21)]
@@ -13,6 +13,11 @@ TAKEN_AWAY = (
     "UPDATE item SET lease_until = 1, lease_by = NULL, lease_n = lease_n + 1, queue_at = queue_at + 100000000"
     " WHERE workflow_id = :id AND id IN (SELECT item_id FROM item_content WHERE output = :output)"
 )
+# What the bar says in the very moment in which a reason is chosen: a hint would go by itself a little later.
+SAID_AFTER_A_REASON = """(root) => {
+  document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "1", bubbles: true, composed: true}));
+  return root.querySelector(".state").textContent;
+}"""
 IGNORED = "Ignored: that came before the item had been in sight for a moment."
 
 
@@ -42,16 +47,11 @@ def approved(count: int) -> list[tuple[str, str]]:
 def test_of_fifteen_keys_in_a_burst_one_decides_and_fourteen_are_visibly_ignored(
     app: App, tab: Callable[..., Tab]
 ) -> None:
-    case = Case(app, tab, "Abel")
-
-    # As events, each 20 ms after the other: a press over the wire would take as long as it likes.
-    case.tab.page.evaluate("""async () => {
-      for (let n = 0; n < 15; n++) {
-        document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "a", bubbles: true, composed: true}));
-        document.body.dispatchEvent(new KeyboardEvent("keyup", {key: "a", bubbles: true, composed: true}));
-        await new Promise((done) => setTimeout(done, 20));
-      }
-    }""")
+    for attempt in range(10):
+        case = Case(app, tab, f"Abel{attempt}")
+        pauses = case.tab.keys("a", 15, apart=20)
+        if max(pauses) < DWELL / 2:
+            break  # else this machine was so busy that it was no burst
 
     case.tab.reads(IGNORED)
     assert case.tab.ignored == 14
@@ -62,13 +62,9 @@ def test_of_fifteen_keys_in_a_burst_one_decides_and_fourteen_are_visibly_ignored
 def test_of_fifteen_keys_a_quarter_of_a_second_apart_each_decides_once(app: App, tab: Callable[..., Tab]) -> None:
     case = Case(app, tab, "Bela")
 
-    case.tab.page.evaluate("""async () => {
-      for (let n = 0; n < 15; n++) {
-        document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "a", bubbles: true, composed: true}));
-        await new Promise((done) => setTimeout(done, 250));
-      }
-    }""")
+    pauses = case.tab.keys("a", 15, apart=250, seen=200)
 
+    assert min(pauses) >= 249
     assert case.verdicts() == approved(15)
     assert case.tab.ignored == 0
     case.tab.sees(OUTPUTS[15])
@@ -115,8 +111,8 @@ def test_what_the_bar_says_moves_no_key(app: App, tab: Callable[..., Tab], width
 
     case.tab.reads("A rejection needs a reason")
     assert case.tab.key("Approve").bounding_box() == before
-    case.tab.press("1")
-    expect(case.tab.page.locator(".state")).not_to_contain_text("A rejection needs")
+    case.tab.look()
+    assert "A rejection needs" not in case.tab.card.evaluate(SAID_AFTER_A_REASON)
     assert case.tab.key("Approve").bounding_box() == before
 
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 GRACE = {"at once": 0, "soon": 200, "later": 1_000}  # milliseconds, by workflow
 REVIEWERS = ("bo@example.com", "cy@example.com", "di@example.com")
 SUBMITTER = "sam@example.com"
-PATIENCE = 20  # seconds
+PATIENCE = 60  # seconds
 
 Line = dict[str, Any]
 

@@ -21,8 +21,8 @@ from tests.faults.load import furnish, load
 from tests.web.server import Server
 
 KILLS = (2, 20)
-PATIENCE = 40  # seconds
-OUTLIVES = 15  # seconds at most; a worker that is still starting looks for its parent only afterwards
+PATIENCE = 90  # seconds
+OUTLIVES = 40  # seconds at most; a worker that is still starting looks for its parent only afterwards
 
 
 def started(folder: Path) -> Server:

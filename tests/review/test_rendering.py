@@ -56,22 +56,22 @@ def test_nothing_but_texts_and_harmless_elements_comes_of_any_text(text: str) ->
 
 @pytest.mark.parametrize("text", DEEP)
 def test_what_is_nested_without_end_ends(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
 
     tree = rendered(text)
 
     assert check(tree) <= DEEPEST + 2
     assert orjson.loads(orjson.dumps(tree)) == tree
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_table_that_would_be_filled_up_to_a_million_cells_stays_text() -> None:
     wide = "|".join("a" * 300) + "\n" + "|".join("-" * 300) + "\n" + "a\n" * 218 + "\n"
-    began = time.perf_counter()
+    began = time.process_time()
 
     tree = rendered(wide * 60)
 
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert "table" not in {part[0] for part in tree[1:]}
     assert rendered("| a | b |\n|---|---|\n| 1 | 2 |")[1][0] == "table"
 

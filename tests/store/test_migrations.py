@@ -32,10 +32,7 @@ def nothing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'fresh.db'}"
         return
     server: Postgres = request.getfixturevalue("postgres")
-    name = server.create()
-    server.drop(name)
-    with server.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+    name = server.create_empty()
     yield server.url(name)
     server.drop(name)
 

@@ -19,7 +19,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
 APP = Path(__file__).resolve().parent.parent.parent / "app.py"
-PATIENCE = 30  # seconds
+PATIENCE = 60  # seconds
 
 
 def free_port() -> int:

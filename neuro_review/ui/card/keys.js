@@ -158,6 +158,7 @@ class Keys {
       return;
     }
     if (typing || (event.ctrlKey || event.metaKey) && !(saving && this.desk.correcting) || event.altKey || event.isComposing) return;
+    goOnOffline();
     const dialog = document.querySelector('[role="dialog"], dialog[open]') || this.view.help.open;
     const help = this.view.help.open && event.key === "?";
     if (dialog && !help) return;
@@ -188,6 +189,12 @@ class Keys {
   }
 }
 
+// Streamlit shuts the screen with a dialog while the server is away; here the work goes on, and the bar says it.
+const goOnOffline = () => {
+  for (const dialog of document.querySelectorAll('[data-testid="stDialog"]'))
+    if (dialog.querySelector("h2")?.textContent === "Connection error") dialog.querySelector('button[aria-label="Close"]')?.click();
+};
+
 const TICK = 1000;
 
 // Streamlit calls this again with each run of the page, and the function it returns when the page is left.
@@ -209,10 +216,13 @@ export default function ({parentElement, data}) {
   on("online", () => desk.send({beat: true}));
   on("pagehide", () => desk.leave(false));
   on("pageshow", (event) => event.persisted && desk.send({hello: true}));
+  const watching = new MutationObserver(goOnOffline);
+  watching.observe(document.body, {childList: true});
   const ticking = setInterval(() => { desk.tick(); view.drawNotes(); view.drawDone(); view.drawBar(desk.item); view.drawState(); }, TICK);
   root.leave = () => {
     stop.abort();
     clearInterval(ticking);
+    watching.disconnect();
     clearTimeout(desk.again);
     desk.leave(true);
     root.desk = null;
