@@ -22,6 +22,7 @@ from db.engine import Database
 from db.tables import Role
 from neuro_review import access, workflows
 from tests.conftest import OPERATOR
+from tests.faults.doors import DOORS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRACE = {"at once": 0, "soon": 200, "later": 1_000}  # milliseconds, by workflow
@@ -65,11 +66,15 @@ class Load:
     lines: list[Line] = field(default_factory=list)
     writers: dict[str, Writer] = field(default_factory=dict)
     markers: int = 0
+    port: int = 0
+    """Where the API answers, if it runs."""
 
     def start(self, email: str) -> None:
         """Start one writer; the submitter goes on with the first output that it does not know to be stored."""
         arguments = [self.url, "--email", email, "--pipe", str(self.pipe), "--seed", str(self.chance.getrandbits(32))]
-        if email == SUBMITTER:
+        if email in DOORS:
+            arguments += ["--role", email, "--port", str(self.port)]
+        elif email == SUBMITTER:
             self.catch_up()
             known = [line["first"] + line["rows"] for line in self.lines if line["did"] in ("submitted", "imported")]
             arguments += ["--role", "submitter", "--next", str(known[-1] if known else 0)]

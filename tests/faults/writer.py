@@ -32,6 +32,7 @@ from neuro_review.errors import ConflictError, LeaseLostError
 from neuro_review.imports.run import import_file
 from neuro_review.intake import Door, Outcome, Submission, prepare
 from neuro_review.workflows import Workflow
+from tests.faults.doors import DOORS
 
 # So short that leases run out under the load: late verdicts are refused, and what a dead writer held comes back.
 SHORT_LEASE = SECOND // 2
@@ -202,6 +203,8 @@ def run(arguments: list[str]) -> None:
         engine.PRAGMAS += (f"synchronous={options.synchronous}",)  # type: ignore[assignment]
     tell = Tell(options.pipe, options.email)
     try:
+        if options.role in DOORS:
+            DOORS[options.role](options)
         for _ in _steps(options, tell):
             pass
     except BrokenPipeError:
@@ -234,9 +237,10 @@ def _steps(options: argparse.Namespace, tell: Tell) -> Iterator[None]:
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("url")
-    parser.add_argument("--role", choices=("reviewer", "submitter"), default="reviewer")
+    parser.add_argument("--role", choices=("reviewer", "submitter", *DOORS), default="reviewer")
     parser.add_argument("--email", required=True)
     parser.add_argument("--pipe", type=int, default=1)
+    parser.add_argument("--port", type=int, help="where the API answers")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--next", type=int, default=0)
     parser.add_argument("--steps", type=int)

@@ -1,0 +1,36 @@
+"""The API and the background worker as processes that a test kills, forked like the writers."""
+
+import argparse
+import logging
+import threading
+
+import uvicorn
+
+from db.clock import SECOND
+from db.engine import Database
+from neuro_review import worker
+from neuro_review.deliveries import claims
+from neuro_review.web import alone
+from neuro_review.web.door import Door
+
+# What a dead worker had claimed is sent again after this long, instead of when a slow receiver would have answered.
+CLAIM_LASTS = SECOND
+
+
+def api(options: argparse.Namespace) -> None:
+    """Serve the API until killed."""
+    database = Database(options.url)
+    uvicorn.run(
+        alone.app(Door(lambda: database)), port=options.port, lifespan="off", loop="uvloop", http="httptools",
+        log_level="critical",
+    )  # fmt: skip
+
+
+def background(options: argparse.Namespace) -> None:
+    """Let leave what is due and tell applications of it, until killed."""
+    logging.disable(logging.CRITICAL)
+    claims.CLAIM_LASTS = CLAIM_LASTS
+    worker.run(Database(options.url), threading.Event())
+
+
+DOORS = {"api": api, "worker": background}
