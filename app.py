@@ -49,6 +49,7 @@ else:
         "Governance": (
             ("workflows", "Workflows", Role.OWNER),
             ("sources", "Sources", Role.OWNER),
+            ("deliveries", "Deliveries", Role.OWNER),
             ("people", "People", Role.ADMIN),
         ),
     }

@@ -67,6 +67,9 @@ class Database:
         if self.is_sqlite:
             _check_sqlite(self.url)
         self.engine = _make_engine(self.url)
+        self.errors = 0
+        """How often the database failed since this was opened; a rule that it kept is no failure."""
+        event.listen(self.engine, "handle_error", self._count)
         self._writer = self.engine.execution_options(sqlite_begin="IMMEDIATE")
         self._mutex = threading.Lock()
         self._file_lock = FileLock(f"{self.path}.lock", thread_local=False) if self.is_sqlite else None
@@ -80,6 +83,10 @@ class Database:
     def path(self) -> Path:
         """Where the SQLite file lies."""
         return Path(self.url.database or "")
+
+    def _count(self, context: sa.engine.ExceptionContext) -> None:
+        if not isinstance(context.sqlalchemy_exception, sa.exc.IntegrityError):
+            self.errors += 1
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:

@@ -5,13 +5,14 @@ A small loop over our own tables. Several may run at once: each step claims what
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
 
 import sqlalchemy as sa
 
-from db.clock import SECOND, now
+from db.clock import DAY, SECOND, now
 from db.engine import Database
 from neuro_review import audit, deadlines, releases
 from neuro_review.deliveries import run as sending
@@ -20,6 +21,7 @@ from neuro_review.jobs import keeper
 LOG = logging.getLogger("neuro_review.worker")
 NAP = 0.25  # seconds between looks; a verdict leaves at most this long after its grace
 SEAL_EVERY = 60 * SECOND
+BEAT_EVERY = 10 * SECOND
 AFTER_A_FAILURE = 2.0  # seconds
 LOOKED_AFTER_EVERY = 0.5  # seconds
 NEXT = sa.text("SELECT min(leaves_at) FROM item WHERE leaves_at IS NOT NULL")
@@ -33,7 +35,7 @@ def run(database: Database, stop: threading.Event) -> None:
     # So does what is told to applications: a receiver that is slow keeps no verdict from leaving.
     telling = threading.Thread(target=sending.run, args=(database, stop), name="deliveries", daemon=True)
     telling.start()
-    sealed_at = 0
+    sealed_at = beaten_at = 0
     broken: set[str] = set()
     while not stop.is_set():
         try:
@@ -41,6 +43,9 @@ def run(database: Database, stop: threading.Event) -> None:
                 pass
             while keep_deadlines(database) and not stop.is_set():
                 pass
+            if now() - beaten_at >= BEAT_EVERY:
+                beaten_at = now()
+                beat(database)
             if now() - sealed_at >= SEAL_EVERY:
                 sealed_at = now()
                 while seal_some(database) and not stop.is_set():
@@ -61,6 +66,21 @@ def release_some(database: Database, broken: set[str] | None = None) -> int:
         return 0
     with database.writing() as session:
         return releases.release_due(session, broken=broken)
+
+
+BEAT = sa.text(
+    "INSERT INTO worker_beat (worker, seen_at) VALUES (:worker, :at)"
+    " ON CONFLICT (worker) DO UPDATE SET seen_at = excluded.seen_at"
+)
+FORGET_BEATS = sa.text("DELETE FROM worker_beat WHERE seen_at < :since")
+
+
+def beat(database: Database) -> None:
+    """Say that this worker lives, and forget those that have not said so for a day."""
+    with database.writing() as session:
+        connection, at = session.connection(), now()
+        connection.execute(BEAT, {"worker": f"{socket.gethostname()}:{os.getpid()}", "at": at})
+        connection.execute(FORGET_BEATS, {"since": at - DAY})
 
 
 def keep_deadlines(database: Database) -> int:

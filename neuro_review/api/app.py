@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from neuro_review.api.answers import answer, refusal, refused
 from neuro_review.api.bodies import Bodies
 from neuro_review.api.committer import Asked, Committer
 from neuro_review.api.limits import Limits
+from neuro_review.api.metrics import Metrics
 from neuro_review.api.waiting import LONGEST, Waiting
 from neuro_review.errors import InvalidError, NeuroReviewError, NotAllowedError, UnknownKeyError
 from neuro_review.gate import feed, views
@@ -54,6 +56,7 @@ class Gate:
         self.bodies = Bodies()
         self.committer = Committer(self.database)
         self.waiting = Waiting(self.database, self.readers)
+        self.metrics = Metrics()
 
     @functools.cached_property
     def limits(self) -> Limits:
@@ -200,6 +203,7 @@ def _submitting(api: FastAPI, gate: Gate) -> None:
     @api.post("/v1/items", **document.CREATE.route())
     async def create(request: Request) -> Response:
         """Hand one output in. It is held until a reviewer decides; the same `external_id` again is the same item."""
+        began = time.perf_counter()
         key = await gate.submitter(request)
         body = await gate.bodies.read(request)
         try:
@@ -209,6 +213,7 @@ def _submitting(api: FastAPI, gate: Gate) -> None:
             gate.bodies.done(body)
         if isinstance(outcome, Exception):
             raise outcome
+        gate.metrics.submits.observe(time.perf_counter() - began)
         return answer(outcome.item, 201 if outcome.is_new else 200)
 
     @api.post("/v1/items/batch", **document.CREATE_BATCH.route())

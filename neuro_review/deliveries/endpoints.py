@@ -198,16 +198,12 @@ class Tested:
 
 
 def send_test(endpoint: Endpoint) -> Tested:
-    """Send a message that is about no item to an endpoint and wait for the answer; outside of any transaction.
-
-    Raises:
-        InvalidError: the address cannot be used any more.
-    """
+    """Send a message that is about no item to an endpoint and wait for the answer; outside of any transaction."""
     message = messages.test_message(endpoint.workflow)
     headers = signing.headers(message.webhook_id, message.body, [endpoint.nonce], now())
     try:
         reply = outbound.post(endpoint.url, message.body, headers)
-    except OutboundError as error:
+    except (OutboundError, InvalidError) as error:
         return Tested(False, str(error))
     if 200 <= reply.status < 300:
         return Tested(True, f"The test arrived: answered {reply.status} after {reply.took_ms:,} ms.")

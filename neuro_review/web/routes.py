@@ -13,6 +13,7 @@ from db.engine import DatabaseUnusableError
 from neuro_review import sessions
 from neuro_review.api.answers import refusal
 from neuro_review.api.app import application
+from neuro_review.api.metrics import CONTENT_TYPE
 from neuro_review.errors import ConflictError, InvalidError, NeuroReviewError, NotSignedInError
 from neuro_review.settings import settings
 from neuro_review.web import demo, desk, files, forms, invited, set_up
@@ -60,7 +61,7 @@ def routes_alone(door: Door) -> list[BaseRoute]:
     """Return what there is without the screens too: the health check, the metrics and the API."""
     return [
         Route("/healthz", Pages(door).health),
-        Route("/metrics", _nothing),
+        Route("/metrics", Pages(door).metrics),
         Mount("/api", app=application(door.gate)),
     ]
 
@@ -78,6 +79,15 @@ class Pages:
         except (DatabaseUnusableError, TimeoutError):
             return refusal(503, "unavailable", "The database does not answer.")
         return JSONResponse({"status": "ok"})
+
+    async def metrics(self, _request: Request) -> Response:
+        """Answer a scraper, whose token the guard has seen."""
+        try:
+            errors = self.door.database().errors
+            text = await self.door.reading(lambda session: self.door.gate.metrics.text(session, errors))
+        except DatabaseUnusableError:
+            return refusal(503, "unavailable", "The database does not answer.")
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     async def show_set_up(self, request: Request) -> Response:
         """Show the form of the first visit."""
@@ -201,7 +211,3 @@ async def _style(_request: Request) -> Response:
 
 async def _show_sign_out(_request: Request) -> Response:
     return HTMLResponse(forms.sign_out())
-
-
-async def _nothing(_request: Request) -> Response:
-    return refusal(404, "not_found", "There is nothing here.")

@@ -78,7 +78,8 @@ def other_pages(browser: Browser, app: App, out: Path, token: str) -> None:
     item = app.row("SELECT id FROM item WHERE workflow_id = :flow ORDER BY id LIMIT 1", flow=flow).id
     places = {
         "history": "/history", "story": f"/history?id={item}", "workflows": "/workflows",
-        "workflow": f"/workflows?workflow={flow}", "people": "/people", "sources": "/sources", "exports": "/exports",
+        "workflow": f"/workflows?workflow={flow}", "people": "/people", "sources": "/sources",
+        "deliveries": "/deliveries", "exports": "/exports",
     }  # fmt: skip
     for suffix, options in (("", {}), ("-dark", {"color_scheme": "dark"}), ("-narrow", NARROW)):
         tab = Tab(browser, app, token, **options)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from db.tables import Role
 from neuro_review import access, queue, sources, teams, views, workflows
+from neuro_review.deliveries import endpoints
 from tests.browser.house import App, Tab, expect
 from tests.conftest import OPERATOR
 
@@ -183,6 +184,7 @@ PLACES = {
     "/workflows?workflow={flow}": (NAME,),
     "/people": (NAME,),
     "/sources": (NAME,),
+    "/deliveries": (NAME,),
     "/exports": ("Export",),
 }
 WITHIN = (
@@ -202,6 +204,7 @@ def hostile_house(app: App, workflow: int) -> Iterator[str]:
         by = access.actor(session, person)
         sources.add(session, by, f"{NAME} {workflow}", workflow, can_submit=True, can_read=True)
         views.save(session, by, "history", NAME[:60], {})
+        endpoints.add(session, by, workflow, "https://evil.example/:tada:/**b**/www.evil.example?key=1")
         item = session.connection().execute(
             sa.text("SELECT id FROM item WHERE workflow_id = :flow AND model = :name LIMIT 1"),
             {"flow": workflow, "name": NAME},
