@@ -1,5 +1,5 @@
 """The stored words that a screen needs to name."""
 
-from db.tables.words import Role, Status, Verdict
+from db.tables.words import Label, Role, Status, Verdict
 
-__all__ = ["Role", "Status", "Verdict"]
+__all__ = ["Label", "Role", "Status", "Verdict"]

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOP = {"app.py", "pages", "neuro_review", "db", "tests", "requirements.txt", "README.md", "pyproject.toml", "LICENSE"}
 # From the ground up; a room may import what stands before it in this list, and what shares its line.
 FLOORS = (
-    ("errors", "stats", "words", "phrases", "likeness", "rendering", "client", "labels"),
+    ("errors", "stats", "words", "phrases", "likeness", "rendering", "charts", "client", "labels"),
     ("integrations",),
     ("settings", "content", "llm"),
     ("audit", "rollups", "outbound"),

@@ -175,8 +175,9 @@ def _question(session: Session, flows: Sequence[int], wanted: Wanted) -> tuple[s
         bound["since"] = wanted.since
     content = CONTENT if wanted.text else ""
     clause = sa.text(STEP.format(each=each, asked=" AND ".join(asked) or "TRUE", content=content))
-    if wanted.statuses:
-        clause = clause.bindparams(sa.bindparam("statuses", expanding=True))
+    for several in ("statuses", "labels"):
+        if several in bound:
+            clause = clause.bindparams(sa.bindparam(several, expanding=True))
     return clause, bound, max(FIRST_STEP, min(LONGEST_STEP, MOST_READ // len(flows))) if flows else 0
 
 
@@ -194,6 +195,9 @@ def _conditions(wanted: Wanted, dialect: str) -> tuple[list[str], dict[str, Any]
     if wanted.statuses:
         asked.append("i.status IN :statuses")
         bound["statuses"] = [str(status) for status in wanted.statuses]
+    if wanted.labels:
+        asked.append("i.label IN :labels")
+        bound["labels"] = [str(label) for label in wanted.labels]
     if wanted.model:
         asked.append("i.model = :model")
         bound["model"] = wanted.model

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from db.tables import Status, Verdict
+from db.tables import Label, Status, Verdict
 from neuro_review.content import check_text
 from neuro_review.errors import InvalidError
 
@@ -22,6 +22,8 @@ class Wanted(BaseModel):
     workflow: int | None = None
     statuses: tuple[Status, ...] = ()
     """Any of these; none means every status."""
+    labels: tuple[Label, ...] = ()
+    """Any of these is what the reviews of an item say together; none means that it does not matter."""
     model: str | None = None
     reviewer: str | None = None
     verdict: Verdict | None = None

@@ -11,11 +11,13 @@ from neuro_review.stories import search
 from neuro_review.stories.search import Choices, Place, Row
 from neuro_review.stories.wanted import Wanted
 from neuro_review.ui.times import clock_time
-from neuro_review.words import Status, Verdict
+from neuro_review.words import Label, Status, Verdict
 
 # No workflow has this number; a selector would show None as no choice at all.
 ALL = 0
-FIELDS = ("text", "name", "workflow", "statuses", "verdict", "reviewer", "model", "reason", "first_day", "last_day")
+FIELDS = (
+    "text", "name", "workflow", "statuses", "verdict", "reviewer", "model", "reason", "first_day", "last_day", "labels",
+)  # fmt: skip
 MORE = FIELDS[3:]
 HEIGHT = 430  # pixels: the list scrolls, so that the story below it is near
 # What an item is recognised by stands first, so that it is in sight on a narrow screen too.
@@ -95,6 +97,11 @@ def finder() -> Finder:
     return mine
 
 
+def begin(wanted: Wanted) -> None:
+    """Let the next visit to History begin with this question: for a page that sends somebody there."""
+    st.session_state["finder"] = Finder(wanted)
+
+
 def ask(mine: Finder, query: dict[str, Any]) -> None:
     """Look for what a saved view holds, or with nothing for everything; the fields show it."""
     try:
@@ -116,12 +123,13 @@ def _fill(mine: Finder) -> None:
         st.session_state[_key(name)] = getattr(mine.wanted, name) or ""
     flows = mine.choices.workflows if mine.choices else {}
     st.session_state[_key("workflow")] = mine.wanted.workflow if mine.wanted.workflow in flows else ALL
-    st.session_state[_key("statuses")] = list(mine.wanted.statuses)
+    for name in ("statuses", "labels"):
+        st.session_state[_key(name)] = list(getattr(mine.wanted, name))
 
 
 def _read(mine: Finder) -> None:
     said = {name: st.session_state.get(_key(name)) or None for name in FIELDS}
-    said["statuses"] = said["statuses"] or ()
+    said |= {name: said[name] or () for name in ("statuses", "labels")}
     mine.ask(Wanted.read(said))
 
 
@@ -153,10 +161,14 @@ def _more(choices: Choices, asked: dict[str, Any]) -> None:
     third.selectbox("Reviewer", choices.reviewers, key=_key("reviewer"), **named)
     fourth.selectbox("Model", choices.models, key=_key("model"), **named)
     # A row of its own, so that they stand in this order where they stand below each other.
-    first, second, third, _ = st.columns(4)
+    first, second, third, fourth = st.columns(4)
     first.selectbox("Reason", choices.reasons, key=_key("reason"), **named)
     second.date_input("From (UTC day)", value=None, key=_key("first_day"), format="YYYY-MM-DD", **asked)
     third.date_input("To (UTC day)", value=None, key=_key("last_day"), format="YYYY-MM-DD", **asked)
+    fourth.multiselect(
+        "Label, all reviews together", list(Label), format_func=str.capitalize, key=_key("labels"), placeholder="Any",
+        **asked,
+    )  # fmt: skip
 
 
 def found(mine: Finder) -> list[Row]:

@@ -186,6 +186,7 @@ PLACES = {
     "/sources": (NAME,),
     "/deliveries": (NAME,),
     "/exports": ("Export",),
+    "/quality?workflow={flow}": (NAME[:40],),
 }
 WITHIN = (
     "img:not([alt='Logo']), iframe, .katex, b, h1 + h1,"

@@ -1,0 +1,110 @@
+"""What the page reads for a view, kept until something changes that could move it."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+import streamlit as st
+
+from db.engine import database_url
+from neuro_review import ui
+from neuro_review.access import Actor
+from neuro_review.quality import agreeing, changing, cuts, freshness, marks, table
+from neuro_review.quality.agreeing import Agreement
+from neuro_review.quality.changing import Changed
+from neuro_review.quality.estimates import Estimate
+from neuro_review.quality.marks import Mark
+from neuro_review.quality.table import ReasonRow, Row
+from neuro_review.ui.quality import asking
+from neuro_review.ui.quality.asking import View
+
+KEPT = 600  # seconds
+LOOKED = 15
+"""Seconds in which the same view is not read again although something changed: a busy queue changes all the time."""
+
+
+class Slice(NamedTuple):
+    """The outputs of one period, of one model or of all."""
+
+    model: str | None
+    key: str
+    first: date
+    items: int
+    labels: int
+    bad: int
+    approve: int
+    correct: int
+    reject: int
+    disputed: int
+    open: int
+    unseen: int
+    estimate: Estimate
+    released: int
+    mean_cost: float | None
+    handling_ms: int
+    release_half: float | None
+    release_most: float | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that the page shows of a view."""
+
+    models: list[Row]
+    """Of the whole window, those with the most outputs first."""
+    whole: Row | None
+    """All models together; None where nothing came in."""
+    by_model: list[Slice]
+    together: list[Slice]
+    changed: dict[str, Changed]
+    reasons: list[ReasonRow]
+    reasons_over_time: list[ReasonRow]
+    marks: list[Mark]
+    agreements: list[Agreement]
+
+
+def place() -> str:
+    """Return a name of the database that tells it from another and gives nothing away."""
+    return hashlib.sha256(database_url().encode()).hexdigest()
+
+
+@st.cache_data(ttl=LOOKED, max_entries=4, show_spinner=False)
+def newest(where: str) -> int:
+    """Return the number of the latest event, at most some seconds ago."""
+    with ui.read() as session:
+        return freshness.newest(session)
+
+
+def of(view: View) -> Figures:
+    """Return what is shown of a view; who asks must own the workflow."""
+    where = place()
+    return _figures(where, newest(where), view, ui.person())
+
+
+@st.cache_data(ttl=KEPT, max_entries=64, show_spinner="Counting…")
+def _figures(where: str, state: int, view: View, _by: Actor) -> Figures:
+    flow, window = view.workflow_id, view.window
+    now, before = changing.stretch(view.last, view.recent)
+    with ui.read() as session:
+        cut = cuts.cuts(session, _by, flow, per=view.per, window=window)
+        return Figures(
+            models=cut.models,
+            whole=cut.whole,
+            by_model=[slice_of(row) for row in cut.by_model],
+            together=[slice_of(row) for row in cut.together],
+            changed={one.model: one for one in changing.changes(session, _by, flow, now=now, before=before)},
+            reasons=table.reasons(session, _by, flow, window=window),
+            reasons_over_time=table.reasons(session, _by, flow, per=view.per, window=window),
+            marks=marks.marks(session, _by, flow, window=window),
+            agreements=agreeing.agreements(session, _by, flow),
+        )
+
+
+def slice_of(row: Row) -> Slice:
+    """Return what a chart needs of a row."""
+    return Slice(
+        row.model, row.key, row.first or asking.today(), row.items, row.labels, row.bad, row.approve, row.correct,
+        row.reject, row.disputed, row.open, row.unseen, row.estimate, row.sums.released, row.sums.mean_cost,
+        row.sums.handling_ms, row.release.percentile(0.5), row.release.percentile(0.95),
+    )  # fmt: skip

@@ -1,0 +1,128 @@
+"""The Quality page from top to bottom."""
+
+from typing import Any
+
+import streamlit as st
+
+from neuro_review import charts, phrases, queue, ui
+from neuro_review.ui import tables
+from neuro_review.ui.links import link
+from neuro_review.ui.quality import drawing, figures, heads, numbers
+from neuro_review.ui.quality.asking import View
+from neuro_review.ui.quality.figures import Figures
+from neuro_review.workflows import Workflow
+
+EXPLAINED = (
+    "Share of outputs that reviewers corrected or rejected, weighted for how they were chosen. Bars: 95 % interval."
+    " Grey: too few labels. Days are UTC, by when an output came in; weeks are ISO weeks."
+)
+
+
+def draw(view: View, flows: list[Workflow]) -> None:
+    """Draw what the labels of a workflow say."""
+    flow = next(one for one in flows if one.id == view.workflow_id)
+    found = figures.of(view)
+    with ui.read() as session:
+        waiting = queue.waiting(session, flow.id)
+    oldest = phrases.ago(waiting.oldest_at) if waiting.oldest_at is not None else None
+    if found.whole is None:
+        nothing(flow, waiting.held)
+        return
+    st.caption(EXPLAINED)
+    tables.cards(heads.figure_cards(found.whole, waiting.held, oldest))
+    chosen = models(found)
+    target = None
+    with st.container(border=True, key="by_model"):
+        head = heads.model_head(view)
+        rows = heads.model_rows(found, view, drawing.look(), chosen, target)
+        tables.table("Each model", head, rows, right=(4, 5, 6, 7))
+    time = drawing.frame(found, view)
+    over_time(found, chosen, view, target)
+    st.header("Why outputs were bad")
+    why(found, view)
+    st.header("How long customers wait")
+    left, right = st.columns(2)
+    with left:
+        st.altair_chart(drawing.waits(found.together, time, flow.sla_ms), key="waits", theme="streamlit")
+    with right:
+        if any(one.open for one in found.together):
+            st.altair_chart(drawing.backlog(found.together, time), key="backlog", theme="streamlit")
+        else:
+            st.caption("Nothing of this window waits any more.")
+    agreement(found)
+    with st.expander("The numbers, by model and period"):
+        numbers.draw(numbers.lines(found.by_model), view, "quality")
+
+
+def nothing(flow: Workflow, held: int) -> None:
+    """Say what is missing where there is nothing to show."""
+    st.header("Nothing came in in this window")
+    st.text("Choose a longer window, or bring outputs in: an application hands them in, or a file is imported.")
+    if held:
+        link("pages/review.py", f"Review {phrases.count(held, 'output')} that waits", workflow=str(flow.id))
+
+
+def models(found: Figures) -> dict[str, str]:
+    """Draw which models are in colour, and return each with the name that is shown; their order is their colour."""
+    names = [row.key for row in found.models]
+    shown = tables.distinct(names)
+    if len(names) <= charts.MOST_SERIES:
+        return {name: shown[name] for name in sorted(names)}
+    chosen = st.multiselect(
+        f"Models in colour, at most {charts.MOST_SERIES}", names, names[: charts.MOST_SERIES],
+        format_func=lambda one: shown[one], max_selections=charts.MOST_SERIES, key="quality_models",
+    )  # fmt: skip
+    return {name: shown[name] for name in chosen}
+
+
+@st.fragment
+def over_time(found: Figures, chosen: dict[str, str], view: View, target: float | None) -> None:
+    """Draw the trend, and what is behind the point that is chosen in it."""
+    with st.container(border=True, key="over_time"):
+        if not any(one.labels for one in found.by_model):
+            st.text("No output of this window has a label yet. Each verdict becomes one.")
+            return
+        time = drawing.frame(found, view)
+        event: Any = st.altair_chart(
+            drawing.trend(found, chosen, time, target), key="trend", theme="streamlit", on_select="rerun",
+            selection_mode=charts.PICKED, alt="Bad outputs over time, by model; the numbers are in the table below.",
+        )  # fmt: skip
+        drawing.picked(event, found, chosen, view)
+
+
+def why(found: Figures, view: View) -> None:
+    """Draw the reasons, of the window and over time."""
+    if not found.reasons:
+        st.caption("No bad output of this window has a reason.")
+        return
+    left, right = st.columns([5, 6], gap="medium")
+    with left:
+        drawing.why(found.reasons)
+    with right:
+        st.altair_chart(
+            drawing.reasons_over_time(found, drawing.frame(found, view), view), key="reasons", theme="streamlit"
+        )
+
+
+def agreement(found: Figures) -> None:
+    """Draw how far reviewers agree."""
+    if not found.agreements:
+        return
+    st.header("How far reviewers agree")
+    rows: list[list[tables.Cell]] = []
+    for one in found.agreements[:10]:
+        who = tables.together(tables.safe(one.one), "and", tables.safe(one.other))
+        if one.raw is None or one.kappa is None or one.ac1 is None:
+            rows.append([who, f"{one.items:,}", tables.quiet(f"{one.needed:,} more seen by both needed"), "", ""])
+            continue
+        raw = tables.together(phrases.percent(one.raw.rate), tables.quiet(phrases.between(one.raw.low, one.raw.high)))
+        each = [
+            tables.together(f"{of.rate:.2f}", tables.quiet(f"{of.low:.2f}–{of.high:.2f}"))
+            for of in (one.kappa, one.ac1)
+        ]
+        rows.append([who, f"{one.items:,}", raw, *each])
+    tables.table(
+        "Agreement of reviewers on bad or not",
+        ["Reviewers", "Outputs both saw", "Same label", "κ (beyond chance)", "AC1 (steadier where bad is rare)"],
+        rows, right=(1,),
+    )  # fmt: skip
