@@ -13,6 +13,7 @@ COMMANDS = {
     "export": ("exports", "Write the labels of a workflow to a file."),
     "evalset": ("evalsets", "Freeze labels into versions of an eval set."),
     "quality": ("quality", "Show how good each model is, with intervals."),
+    "check-counts": ("counts", "Check the counts behind the charts against the rows."),
     "verify-audit": ("audit", "Check the audit chain against everything stored."),
     "user": ("people", "Add people."),
     "workflow": ("people", "Add workflows."),

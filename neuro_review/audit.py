@@ -54,6 +54,8 @@ class Action(StrEnum):
     DELIVERY_REPLAYED = "delivery.replayed"
     VIEW_SAVED = "view.saved"
     VIEW_DELETED = "view.deleted"
+    ALARM_RAISED = "alarm.raised"
+    ALARM_SEEN = "alarm.seen"
     EXPORT_WRITTEN = "export.written"
     JOB_ASKED = "job.asked"
     JOB_ENDED = "job.ended"

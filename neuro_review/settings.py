@@ -8,7 +8,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.engine import DEFAULT_FOLDER
@@ -51,6 +51,14 @@ class Settings(BaseSettings):
     """Networks of your own that webhooks may reach, also without TLS: `10.1.0.0/16,127.0.0.1/32`. Otherwise none."""
     webhook_retry_seconds: float = Field(default=2, gt=0, le=3600)
     """How long after a failed first try a webhook is sent again; the pause grows fourfold with each further one."""
+    smtp_url: str | None = Field(default=None, repr=False, pattern=r"^smtps?://")
+    """The mail server through which owners are told of alarms: `smtp://user:password@host:587`, or `smtps://…`."""
+    mail_from: str = "neuro-review@localhost"
+    """Who such a mail is from."""
+    alarm_url: str | None = Field(default=None, repr=False)
+    """Where alarms are posted to, signed with `alarm_secret`; nowhere otherwise."""
+    alarm_secret: str | None = Field(default=None, repr=False, pattern=r"^whsec_[A-Za-z0-9+/]{32,}={0,2}$")
+    """Signs what is posted to `alarm_url` (Standard Webhooks): `whsec_` and 24 or more bytes in base64."""
     demo: bool = False
     """Set by the command `demo` alone: a link may then sign in."""
     worker: bool = True
@@ -61,6 +69,12 @@ class Settings(BaseSettings):
     def _are_networks(cls, given: str) -> str:
         _networks(given)
         return given
+
+    @model_validator(mode="after")
+    def _alarms_are_signed(self) -> "Settings":
+        if self.alarm_url and not self.alarm_secret:
+            raise ValueError("NEURO_REVIEW_ALARM_SECRET is missing: what is posted to the address must be signed")
+        return self
 
     @property
     def networks(self) -> tuple[Network, ...]:

@@ -17,6 +17,7 @@ from db.engine import Database
 from neuro_review import audit, deadlines, releases
 from neuro_review.deliveries import run as sending
 from neuro_review.jobs import keeper
+from neuro_review.quality import keeping
 
 LOG = logging.getLogger("neuro_review.worker")
 NAP = 0.25  # seconds between looks; a verdict leaves at most this long after its grace
@@ -35,6 +36,9 @@ def run(database: Database, stop: threading.Event) -> None:
     # So does what is told to applications: a receiver that is slow keeps no verdict from leaving.
     telling = threading.Thread(target=sending.run, args=(database, stop), name="deliveries", daemon=True)
     telling.start()
+    # And so is the look after quality: a night's check reads for seconds.
+    quality = threading.Thread(target=keeping.run, args=(database, stop), name="quality", daemon=True)
+    quality.start()
     sealed_at = beaten_at = 0
     broken: set[str] = set()
     while not stop.is_set():

@@ -15,7 +15,7 @@ FLOORS = (
     ("errors", "stats", "words", "phrases", "likeness", "rendering", "charts", "client", "labels"),
     ("integrations",),
     ("settings", "content", "llm"),
-    ("audit", "rollups", "outbound"),
+    ("audit", "rollups", "outbound", "mail"),
     ("access",),
     ("workflows", "teams"),
     ("people", "sources"),

@@ -12,7 +12,9 @@ from db.tables import Role
 from neuro_review import audit, phrases
 from neuro_review.access import Actor
 from neuro_review.overview import Owned, Row, overdue
+from neuro_review.quality import drift
 
+QUALITY = "pages/quality.py"
 QUIET = DAY
 # The worker releases within a second and seals every minute; later than this, it does not run.
 LATE = 5 * MINUTE
@@ -51,6 +53,7 @@ STRANDED = sa.text(
     " (SELECT 1 FROM team_member m JOIN person p ON p.id = m.person_id AND p.disabled_at IS NULL"
     f"  WHERE m.team_id = i.team_id AND EXISTS ({_MAY}))) stranded GROUP BY workflow_id"
 )
+LAST_CHECK = sa.text("SELECT differences, first FROM count_check ORDER BY day DESC LIMIT 1")
 LEAVES = sa.text("SELECT min(leaves_at) FROM item WHERE leaves_at IS NOT NULL")
 UNSEALED = {
     "sqlite": sa.text("SELECT at FROM audit WHERE position > :position ORDER BY position LIMIT 1"),
@@ -68,6 +71,7 @@ def alerts(session: Session, by: Actor, rows: list[Row], looked_after: dict[int,
     found = list(_house(session)) if by.everywhere(Role.ADMIN) else []
     for row in rows:
         if row.id in looked_after and row.id in facts:
+            found += [Alert(one.sentence, QUALITY, "Open Quality", row.id) for one in drift.alarms(session, by, row.id)]
             found += _waits(session, row, looked_after[row.id], facts[row.id])
             found += _staff(row, facts[row.id], stranded.get(row.id, 0))
     return found
@@ -85,6 +89,12 @@ def _house(session: Session) -> Iterator[Alert]:
         yield Alert(
             f"The background work has not run for {phrases.ago(min(late))}: {what}. Start the app again, or run "
             "python -m neuro_review worker beside it where NEURO_REVIEW_WORKER is false."
+        )
+    checked = connection.execute(LAST_CHECK).first()
+    if checked is not None and checked.differences:
+        yield Alert(
+            f"The counts behind the charts were checked last night: {checked.first} Find out who changed rows by hand,"
+            " then run python -m neuro_review check-counts --repair."
         )
 
 
