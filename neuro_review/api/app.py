@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.engine import Database, DatabaseUnusableError, explained
 from neuro_review import releases, sources
-from neuro_review.api import batches, document, forms
+from neuro_review.api import batches, document, forms, outcomes
 from neuro_review.api.answers import answer, refusal, refused
 from neuro_review.api.bodies import Bodies
 from neuro_review.api.committer import Asked, Committer
@@ -164,6 +164,7 @@ def application(gate: Gate) -> ASGIApp:
     _submitting(api, gate)
     _withdrawing(api, gate)
     _reading(api, gate)
+    outcomes.add(api, gate, document.REPORT.route())
     for kind in (NeuroReviewError, DatabaseUnusableError):
         api.add_exception_handler(kind, _said)
     api.add_exception_handler(HTTPException, _http)

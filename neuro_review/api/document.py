@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from neuro_review.api import forms
+from neuro_review.api import forms, outcomes
 from neuro_review.api.waiting import LONGEST
 from neuro_review.gate import feed
 
@@ -127,7 +127,11 @@ WITHDRAW = Call("withdraw", {200: (forms.Item, WITHDRAWN)}, (403, 404, 409), par
 KEY = Call("key", {200: (forms.KeySeen, A_KEY)})
 READ = Call("read", {200: (forms.Item, CORRECTED)}, (403, 404, 422), parameters=(BY_ID, WAIT))
 RELEASES = Call("releases", {200: (forms.Feed, EVENTS)}, (403, 422), parameters=(AFTER, LIMIT))
-CALLS = {call.name: call for call in (CREATE, CREATE_BATCH, WITHDRAW, KEY, READ, RELEASES)}
+REPORT = Call(
+    "report", {201: (outcomes.OutcomeSeen, outcomes.SEEN), 200: (outcomes.OutcomeSeen, outcomes.SEEN)},
+    (403, 404, 408, 413, 415, 422), {"schema": outcomes.SCHEMA, "example": outcomes.EXAMPLE},
+)  # fmt: skip
+CALLS = {call.name: call for call in (CREATE, CREATE_BATCH, WITHDRAW, KEY, READ, RELEASES, REPORT)}
 
 
 def document(api: FastAPI) -> dict[str, Any]:

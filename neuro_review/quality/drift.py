@@ -194,12 +194,11 @@ def states(session: Session, by: Actor, workflow_id: int) -> list[DriftState]:
 
 
 def _calm(row: Any, level: float) -> str:
-    audited = f"{row.bad:,} of {phrases.count(row.labels, 'audited output')} bad, target {row.target:.1%}"
+    against = f"target {row.target:.1%}"
     if level >= WATCH:
-        return (
-            f"Worth a look: {row.bad_since:,} of the last {row.since:,} audited outputs bad, target {row.target:.1%}."
-        )
-    return f"No sign that it is above its target: {audited}."
+        return f"Worth a look: {row.bad_since:,} of the last {row.since:,} audited outputs bad, {against}."
+    audited = phrases.count(row.labels, "audited output")
+    return f"No sign that it is above its target: {row.bad:,} of {audited} bad, {against}."
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ def _checked(given: Reported) -> tuple[str, int]:
 def _find(session: Session, caller: Caller, given: Reported) -> str:
     if (given.item_id is None) is (given.external_id is None):
         raise InvalidError("Name the item by `item` or by `external_id`, and by one of them only.", "item")
+    check_text(given.external_id or "", "external_id")
     bound: dict[str, Any] = {"flow": caller.workflow_id, "source": caller.source_id}
     if given.item_id is not None:
         if not is_id(given.item_id):

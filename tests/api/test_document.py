@@ -120,5 +120,5 @@ def test_each_call_has_an_example_that_is_true(http: TestClient, team: Team, db:
 
     # The items of the examples are of another application, so that reading them finds nothing.
     assert answers == {
-        "create": 201, "create_batch": 200, "withdraw": 404, "key": 200, "read": 404, "releases": 200
+        "create": 201, "create_batch": 200, "withdraw": 404, "key": 200, "read": 404, "releases": 200, "report": 404
     }  # fmt: skip
