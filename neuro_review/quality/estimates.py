@@ -114,7 +114,11 @@ def estimate(cells: Cells) -> Estimate:
     rate, low, high = stratified(said.strata)
     low, high = low * (1 - said.gap), high * (1 - said.gap) + said.gap
     used = sum(one.labels for one in said.strata)
-    return Estimate(rate, low, high, said.basis, used, _needed(rate, low, high, used, said.gap), waits, naive)
+    needed = _needed(rate, low, high, used, said.gap)
+    if said.basis is Basis.STRATA:
+        # Where most outputs go unseen the panel carries the weight, however many of the others were looked at.
+        needed = max(needed, FEWEST - panel(cells)[0])
+    return Estimate(rate, low, high, said.basis, used, needed, waits, naive)
 
 
 def _waits(cells: Cells) -> int:

@@ -1,9 +1,12 @@
 """Many comparisons at once, and whether one rate is above another."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from neuro_review.stats.proportions import Interval, Stratum, spread, stratified
+from neuro_review.stats.proportions import POINTS, Interval, Stratum, at, spread, stratified
+
+if TYPE_CHECKING:
+    from neuro_review.stats.proportions import Values
 
 
 def holm(chances: Sequence[float]) -> list[float]:
@@ -31,16 +34,25 @@ def chance_above(one: Sequence[Stratum], other: Sequence[Stratum]) -> float:
 
     Twice the smaller of this and its complement is a two-sided p-value, near that of Fisher's test with mid-p.
     """
-    first, second = spread(one), spread(other)
-    ahead = sum(bisect_left(second, value) + bisect_right(second, value) for value in first)
-    return ahead / (2 * len(first) * len(second))
+    import numpy as np  # noqa: PLC0415  (a tenth of a second, for comparisons only)
+
+    first, second = spread(one), np.sort(spread(other))
+    ahead = np.searchsorted(second, first, "left").sum() + np.searchsorted(second, first, "right").sum()
+    return float(ahead) / (2 * len(first) * len(second))
 
 
 def difference(one: Sequence[Stratum], other: Sequence[Stratum], confidence: float = 0.95) -> Interval:
     """Return the first rate minus the second with its interval, both rates as `stratified` has them."""
-    import numpy as np  # noqa: PLC0415  (a tenth of a second, for comparisons only)
+    tail = (1 - confidence) / 2
+    low, high = at(_apart(one, other), (tail, 1 - tail))
+    return Interval(stratified(one).rate - stratified(other).rate, low, high)
 
-    first, second = np.array(spread(one)), np.array(spread(other))
-    apart = np.quantile(np.subtract.outer(first, second), [(1 - confidence) / 2, (1 + confidence) / 2])
-    rate = stratified(one).rate - stratified(other).rate
-    return Interval(rate, float(apart[0]), float(apart[1]))
+
+def _apart(one: Sequence[Stratum], other: Sequence[Stratum]) -> "Values":
+    """Return equally likely values of the difference."""
+    import numpy as np  # noqa: PLC0415
+
+    shares = (np.arange(POINTS) + 0.5) / POINTS
+    first, second = (np.array(at(spread(rate), shares)) for rate in (one, other))
+    found: Values = np.subtract.outer(first, second).ravel()
+    return found

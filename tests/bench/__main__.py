@@ -1,4 +1,4 @@
-"""Benches, on demand: `python -m tests.bench store`, `… review` and `… gate`.
+"""Benches, on demand: `python -m tests.bench store`, `… review`, `… gate`, `… quality` and `… quality-coverage`.
 
 store: imports, exports, and the steps of a reviewer over the database.
 
@@ -17,6 +17,16 @@ review: from a key to the next text painted, in Chromium over the real app.
 gate: submits over HTTP under load, with wrk.
 
 --times N         seconds of each run (5)
+
+quality: what the server does for the Quality page, over the counts of so many labels.
+
+--sizes A,B,C     how many labels (50000,500000,5000000)
+--times N         how often the page is asked for afterwards (20)
+
+quality-coverage: whether intervals of risk-routed labels hold the truth, and how soon a change is seen; simulated.
+
+--times N         repetitions a cell (2,000)
+--seed N          of the random numbers (20261125)
 
 All:
 
@@ -89,13 +99,39 @@ def gate(options: argparse.Namespace) -> None:
             print(f"\n{engine}, after: {pace()}", flush=True)
 
 
+def quality(options: argparse.Namespace) -> None:
+    from tests.bench import quality as bench
+
+    print(machine())
+    for engine in options.engines:
+        with tempfile.TemporaryDirectory(prefix="nr-bench-") as name, databases(engine, Path(name)) as fresh:
+            print(f"\n{engine}, before: {pace()}", flush=True)
+            print(bench.pages(fresh, options.sizes, options.times), flush=True)
+            print(f"\n{engine}, after: {pace()}", flush=True)
+
+
+def quality_coverage(options: argparse.Namespace) -> None:
+    from tests.bench import coverage as bench
+
+    print(machine())
+    found = bench.coverage(options.times, options.seed, cells=3 if options.quick else None)
+    print(bench.coverage_table(found, options.times, options.seed), flush=True)
+    for target, calm, worse in ((0.05, 0.03, 0.15), (0.02, 0.01, 0.06), (0.10, 0.06, 0.25)):
+        seen = bench.detection(options.times, options.seed, target=target, calm=calm, worse=worse)
+        print(
+            f"{calm:.0%} to {worse:.0%} at a target of {target:.0%}: seen after {seen.delay:.0f} labels (median,"
+            f" p90 {seen.late}), false alarms in 2,000 labels in control: {seen.false:.1%}",
+            flush=True,
+        )
+
+
 def main(arguments: list[str]) -> None:
     about, *more = (__doc__ or "").split("\n\n", 1)
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description=about, epilog="".join(more),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("what", choices=("store", "review", "gate"))
+    parser.add_argument("what", choices=tuple(BENCHES))
     parser.add_argument("--rows", type=int)
     parser.add_argument("--engine", choices=("sqlite", "postgresql", "both"))
     parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")])
@@ -103,18 +139,25 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--only", choices=("files", "queue"))
     parser.add_argument("--beside", choices=("label-studio",))
     parser.add_argument("--peer", type=lambda text: Path(text).resolve())
+    parser.add_argument("--seed", type=int, default=20_261_125)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args(arguments)
     storing = options.what == "store"
     rows, times, sizes = (500_000, 1_000, [10_000, 100_000, 1_000_000]) if storing else (20_000, 200, [])
-    times = 5 if options.what == "gate" else times
+    times = {"gate": 5, "quality": 20, "quality-coverage": 2_000}.get(options.what, times)
+    sizes = [50_000, 500_000, 5_000_000] if options.what == "quality" else sizes
     if options.quick:
         rows, times, sizes = 600 if storing else 200, 1 if options.what == "gate" else 10, [50, 100, 200]
         options.rows = options.times = None
     options.rows, options.times, options.sizes = options.rows or rows, options.times or times, options.sizes or sizes
-    engine = options.engine or ("both" if storing else "sqlite")
+    engine = options.engine or ("both" if storing or options.what == "quality" else "sqlite")
     options.engines = ("sqlite", "postgresql") if engine == "both" else (engine,)
-    {"store": store, "review": review, "gate": gate}[options.what](options)
+    BENCHES[options.what](options)
+
+
+BENCHES = {
+    "store": store, "review": review, "gate": gate, "quality": quality, "quality-coverage": quality_coverage,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,0 +1,135 @@
+"""How long the server takes for the Quality page, over as many labels as there may be.
+
+The page reads counts and never items, so that counts are what is made here: as an installation would have them after a
+year of so many labels, in six workflows with eight models, written with the statement that writes them in earnest.
+"""
+
+import random
+import time
+from collections.abc import Callable
+
+from db.clock import DAY, now
+from db.engine import Database
+from neuro_review import rollups, workflows
+from neuro_review.access import Actor
+from neuro_review.quality import drift, marks, models, table, waiting
+from neuro_review.quality.periods import Per, Window
+from neuro_review.rollups import counting
+from neuro_review.rollups.counting import Facts, Said, bucket, count, empty
+from neuro_review.stats import beta, proportions
+from neuro_review.workflows import measured
+from tests.bench.databases import settle
+from tests.bench.figures import Table, load, percentile
+
+FLOWS, MODELS, DAYS, REVIEWERS = 6, 8, 365, 40
+REASONS = ("Tone", "Invented policy", "Unsafe promise", "Leaks data", "Needless refusal", "Wrong fact or number")
+COLD, WARM = 600, 200  # milliseconds
+OPERATOR = Actor("bench", "operator:bench")
+
+
+def pages(fresh: Callable[[], str], sizes: list[int], times: int) -> Table:
+    """Return how long the server part of the page takes at each size, the first time and afterwards."""
+    columns = ("labels", "count rows", "filled s", "cold ms", "target", "warm p50 ms", "warm p95 ms", "target", "load")
+    found = Table(
+        f"Quality page, the server's part: a year by week, {MODELS} models of one of {FLOWS} workflows", columns
+    )
+    for size in sizes:
+        url = fresh()
+        began = time.perf_counter()
+        rows, flow = _fill(url, size)
+        filled = time.perf_counter() - began
+        cold, warm = _look(url, flow, times)
+        slow = percentile(warm, 0.95)
+        found.add(
+            f"{size:,}", rows, filled, cold, _said(cold, COLD), percentile(warm, 0.5), slow, _said(slow, WARM), load()
+        )
+        print(found.rows[-1], flush=True)
+    found.notes = [
+        "cold: the first page of a process that has imported the code, on new connections; the file may be in the"
+        " system's memory. The counts are made, in place of the items they would be sums of."
+    ]
+    return found
+
+
+def _said(found: float, target: int) -> str:
+    return f"{target}: {'reached' if found <= target else 'MISSED'}"
+
+
+def _fill(url: str, size: int) -> tuple[int, int]:
+    """Write the counts of so many labels; returns how many rows they are, and one of the workflows."""
+    database, chance = Database(url), random.Random(size)
+    with database.writing() as session:
+        flows = [workflows.add(session, OPERATOR, f"flow {n}").id for n in range(FLOWS)]
+        measured.set_quality_target(session, OPERATOR, flows[0], 0.05)
+    today, rows = now() // DAY, 0
+    share = size / (FLOWS * MODELS * DAYS)
+    for flow in flows:
+        for first in range(0, DAYS, 30):
+            tally = empty()
+            for day in range(today - DAYS + first, today - DAYS + min(first + 30, DAYS)):
+                for model in range(MODELS):
+                    _day(tally, chance, flow, f"model-{model}", day, share)
+            rows += sum(len(one) for one in tally.values())
+            with database.writing() as session:
+                rollups.write(session, tally)
+    settle(database)
+    database.dispose()
+    return rows, flows[0]
+
+
+def _day(tally: counting.Tally, chance: random.Random, flow: int, model: str, day: int, share: float) -> None:
+    """Add a day of a model: each kind of output once, as often as there are such."""
+    many = int(share) + (chance.random() < share % 1)
+    kinds = [(label, reasons) for label in ("correct", "reject") for reasons in _given(chance)] + [("approve", "[]")]
+    weights = [0.2 / (len(kinds) - 1)] * (len(kinds) - 1) + [0.8]
+    for panel in (True, False):
+        here = round(many * (0.1 if panel else 0.9)) or (chance.random() < many / 2)
+        for (label, reasons), weight in zip(kinds, weights, strict=True):
+            n = int(here * weight) + (chance.random() < here * weight % 1)
+            if n:
+                said = Said("", f"r{chance.randrange(REVIEWERS)}@example.com", "gate", label, reasons, 30_000, None, 0)
+                facts = Facts(
+                    flow, "gate", model, day * DAY, "all", 1.0, panel, "approved", 2_000, None, 300, 200, 1, None,
+                    None, label, None, None, [said],
+                )  # fmt: skip
+                one = empty()
+                count(one, facts)
+                for name, rows in one.items():
+                    if name not in ("rollup_source", "rollup_user"):
+                        for key, amounts in rows.items():
+                            there = tally[name].setdefault(key, [0] * len(amounts))
+                            tally[name][key] = [a + b * n for a, b in zip(there, amounts, strict=True)]
+    series = (flow, "gate", model)
+    for kind, middle in ((counting.LATENCY, 900), (counting.RELEASE, 400_000)):
+        for _ in range(min(many, 40)):
+            key = (series, day, kind, bucket(int(chance.lognormvariate(0, 0.6) * middle)))
+            tally["rollup_time"].setdefault(key, [0])[0] += max(1, many // 40)
+
+
+def _given(chance: random.Random) -> list[str]:
+    return [f'["{one}"]' for one in REASONS] + [f'["{one}","{chance.choice(REASONS)}"]' for one in REASONS[:2]]
+
+
+def _look(url: str, flow: int, times: int) -> tuple[float, list[float]]:
+    """Return how long the first look takes, and the following ones, in milliseconds."""
+    beta.quantile.cache_clear()
+    proportions._values.cache_clear()
+    database, taken = Database(url), []
+    today = now() // DAY
+    window = Window(today - DAYS, today)
+    for _ in range(times + 1):
+        began = time.perf_counter()
+        with database.reading() as session:
+            table.rows(session, OPERATOR, flow, per=Per.WEEK, window=window)
+            table.reasons(session, OPERATOR, flow, per=Per.WEEK, window=window)
+            marks.marks(session, OPERATOR, flow, window=window)
+            waiting.waiting(session, OPERATOR, flow)
+            drift.states(session, OPERATOR, flow)
+            measured.measured(session, flow)
+        taken.append((time.perf_counter() - began) * 1000)
+    began = time.perf_counter()
+    with database.reading() as session:
+        models.compare(session, OPERATOR, flow, window=window)
+    print(f"Models page: {(time.perf_counter() - began) * 1000:.0f} ms", flush=True)
+    database.dispose()
+    return taken[0], taken[1:]
