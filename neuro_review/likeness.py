@@ -36,6 +36,11 @@ def normal(text: str) -> str:
     return " ".join(DIGITS.sub("#", text.casefold()).split())
 
 
+def words(text: str) -> list[str]:
+    """Return the words of a text, without case and punctuation."""
+    return re.findall(r"\w+", text.casefold())
+
+
 def near(one: str, other: str) -> bool:
     """Tell whether two texts say nearly the same: equal but for case, white space and numbers, or 9 of 10 words."""
     left, right = normal(one).split(), normal(other).split()

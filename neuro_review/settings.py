@@ -8,7 +8,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.engine import DEFAULT_FOLDER
@@ -16,6 +16,16 @@ from neuro_review.errors import InvalidError, UnavailableError
 
 SHORTEST_SECRET = 32  # characters
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Endpoint(BaseModel):
+    """Where models of one's own answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str
+    key_variable: str | None = None
+    """The name of the environment variable that holds the key."""
 
 
 class Settings(BaseSettings):
@@ -61,6 +71,8 @@ class Settings(BaseSettings):
     """Signs what is posted to `alarm_url` (Standard Webhooks): `whsec_` and 24 or more bytes in base64."""
     demo: bool = False
     """Set by the command `demo` alone: a link may then sign in."""
+    endpoints: dict[str, Endpoint] = {}
+    """Where models of one's own answer, by name: JSON; screens choose among them and never name an address."""
     worker: bool = True
     """Whether the app starts the background work itself; off where `worker` runs apart."""
 
