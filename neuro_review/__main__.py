@@ -14,6 +14,7 @@ COMMANDS = {
     "evalset": ("evalsets", "Freeze labels into versions of an eval set."),
     "quality": ("quality", "Show how good each model is, with intervals."),
     "check-counts": ("counts", "Check the counts behind the charts against the rows."),
+    "eval": ("evals", "Try models on an eval set, compare them, ask the gate."),
     "verify-audit": ("audit", "Check the audit chain against everything stored."),
     "user": ("people", "Add people."),
     "workflow": ("people", "Add workflows."),

@@ -67,7 +67,9 @@ def _rules(session: Session, row: Any) -> dict[str, Any]:
 
 def _facts(row: Any) -> dict[str, Any]:
     return {
-        "model": row.model, "turns": turns(row.prompt, is_chat=row.prompt_is_chat), "context": row.context or None,
+        # Whose answer it is would weigh with who judges a candidate.
+        "model": "" if row.origin == Origin.CANDIDATE else row.model,
+        "turns": turns(row.prompt, is_chat=row.prompt_is_chat), "context": row.context or None,
         "output": row.output or "", "draft": row.draft, "sample": row.origin == Origin.SAMPLE,
         "cost": None if row.cost_micro is None else row.cost_micro / 1_000_000, "latency": row.latency_ms,
         "created": row.created_at // MS, "due": None if row.due_at is None else row.due_at // MS,

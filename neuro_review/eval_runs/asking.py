@@ -173,23 +173,27 @@ def cancel(session: Session, run_id: str, by: Actor) -> bool:
     return True
 
 
-def reopen(session: Session, run_id: str, by: Actor, *, budget_micro: int | None = None) -> None:
+def reopen(session: Session, run_id: str, by: Actor, *, budget_micro: int | None = None) -> int:
     """Let a run that has ended go on: with what is not stored, and what failed; perhaps with another budget.
+
+    Returns the workflow that it belongs to.
 
     Raises:
         NotAllowedError: not an owner of the workflow.
         NotFoundError: there is no such run.
     """
-    _mine(session, run_id, by)
+    workflow_id = _mine(session, run_id, by)
     if session.connection().execute(REOPEN, {"id": run_id, "budget": budget_micro}).first() is not None:
         facts = {"reopened": True, "budget_micro": budget_micro}
         record(session, f"evalrun/{run_id}", by.audit_name, Action.EVALRUN_ASKED, facts)
+    return workflow_id
 
 
-def _mine(session: Session, run_id: str, by: Actor) -> None:
+def _mine(session: Session, run_id: str, by: Actor) -> int:
     row = (
         session.connection().execute(sa.text("SELECT workflow_id FROM eval_run WHERE id = :id"), {"id": run_id}).first()
     )
     if row is None:
         raise NotFoundError("There is no such run.")
     by.require(Role.OWNER, row.workflow_id)
+    return int(row.workflow_id)

@@ -1,6 +1,7 @@
 """The calls of a run, in one process: what is not stored is asked, scored and stored, until nothing is left.
 
-It can be killed at any moment: at most the calls under way are made again, and no answer is stored twice.
+It can be killed at any moment: at most the calls under way are made again, and no answer is stored twice. A call counts
+as under way until its answer is stored, so that this is never more than `at_once` of a candidate.
 """
 
 import asyncio
@@ -24,7 +25,8 @@ from neuro_review.eval_sets.rows import Case
 from neuro_review.llm import NoAnswerError, Said, TryAgainError, Way
 
 ROWS_A_FLUSH = 50
-FLUSH_EVERY = 1.0  # seconds
+GATHERED_FOR = 0.05  # seconds in which answers that come together are stored together
+HEARD_OF_EVERY = 1.0  # seconds: this process says that it lives, and hears whether it shall stop
 Told = Callable[[int, int | None, dict[str, Any]], None]
 NO_BUDGET = "The price of {} is not known, so no budget can be kept. Give its price, or leave the budget out."
 
@@ -71,7 +73,9 @@ class Runner:
         self.scorers = [scorers.parse(spec) for spec in run.scorers if spec != scorers.JUDGE]
         self.rows: list[Row] = []
         self.stop: RunOutcome | None = None
-        self.full = asyncio.Event()
+        self.some, self.full = asyncio.Event(), asyncio.Event()
+        self.stored = asyncio.Event()
+        """Set once the rows that wait are in the database; each flush has one of its own."""
         self.paces: dict[str, Pace] = {}
         self.takes_schema = True
         with database.reading() as session:
@@ -142,7 +146,9 @@ class Runner:
             text = await self._ask(work, row)
         if text is not None and self.run.judge is not None:
             await self._judge(work, text, row)
+        stored = self.stored
         self._add(row)
+        await stored.wait()
 
     async def _ask(self, work: Work, row: Row) -> str | None:
         way = self.run.candidates[work.candidate]
@@ -225,23 +231,28 @@ class Runner:
             far.cost_micro += result.get("cost_micro") or 0
             far.unknown_cost += result["error"] is None and result["tries"] > 0 and result.get("cost_micro") is None
         far.cost_micro += sum(score[4] or 0 for score in row.scores)
+        self.some.set()
         if len(self.rows) >= ROWS_A_FLUSH:
             self.full.set()
 
     async def _flush_often(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.full.wait(), FLUSH_EVERY)
+            for event, most in ((self.some, HEARD_OF_EVERY), (self.full, GATHERED_FOR)):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(event.wait(), most)
+            self.some.clear()
             self.full.clear()
             await self._flush()
 
     async def _flush(self) -> None:
         rows, self.rows = self.rows, []
+        stored, self.stored = self.stored, asyncio.Event()
         flush = functools.partial(storing.flush, self.database, self.run, rows)
         # A flush that began is waited for, also when this task is told to end: its rows would be lost otherwise.
         cancelled = await asyncio.shield(asyncio.create_task(asyncio.to_thread(flush)))
         if cancelled and self.stop is None:
             self.stop = RunOutcome.CANCELLED
+        stored.set()
         self.told(self.far.done, self.run.total, self.far.counts())
 
 

@@ -23,7 +23,7 @@ from neuro_review.eval_sets.rows import Case, cases
 from neuro_review.llm import Way
 from neuro_review.scorers import JUDGE
 
-LEASE = 30 * SECOND
+LEASE = 15 * SECOND
 CASES_AT_ONCE = 100
 BUSY = "Another process works on this run. Wait until it has ended, or cancel it."
 LOST = "Another process took this run over. What was stored stays."

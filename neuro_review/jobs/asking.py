@@ -1,4 +1,4 @@
-"""To ask for an import or an export; who may, and that nobody asks for too much at once."""
+"""To ask for an import, an export or an eval run; who may, and that nobody asks for too much at once."""
 
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +14,9 @@ from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 from neuro_review.content import check_text
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
+from neuro_review.eval_runs import asking as eval_runs
+from neuro_review.eval_runs.asking import Asked
+from neuro_review.eval_sets import rows as eval_sets
 from neuro_review.exports.formats import Format
 from neuro_review.exports.rows import Filter
 from neuro_review.imports.fields import Fields
@@ -79,6 +82,35 @@ def ask_export(session: Session, job_id: str, by: Actor, *, workflow_id: int, fo
     _ask(session, job_id, by, JobKind.EXPORT, workflow_id, {"format": form, "filter": asdict(choice)})
 
 
+def ask_eval(session: Session, run_id: str, by: Actor, *, version: str, asked: Asked) -> None:
+    """Ask that candidates be tried on a version of an eval set; the run and its job have one id; twice is once.
+
+    Raises:
+        NotAllowedError: not an owner of the workflow.
+        NotFoundError: there is no such version.
+        ConflictError: it is a draft, or too much is under way.
+        InvalidError: a scorer, a model or a number cannot be used.
+    """
+    if find(session, run_id):
+        return
+    eval_runs.ask(session, by, version, asked, run_id=run_id)
+    _ask(session, run_id, by, JobKind.EVAL, eval_sets.version(session, version, by).workflow_id, {"run": run_id})
+
+
+def go_on_eval(session: Session, run_id: str, job_id: str, by: Actor, *, budget_micro: int | None = None) -> None:
+    """Ask that a run that has ended go on, with what is missing or failed; a job of its own does it.
+
+    Raises:
+        NotAllowedError: not an owner of the workflow.
+        NotFoundError: there is no such run.
+        ConflictError: too much is under way.
+    """
+    if find(session, job_id):
+        return
+    workflow_id = eval_runs.reopen(session, run_id, by, budget_micro=budget_micro)
+    _ask(session, job_id, by, JobKind.EVAL, workflow_id, {"run": run_id})
+
+
 def _ask(session: Session, job_id: str, by: Actor, kind: JobKind, workflow_id: int, asked: dict[str, Any]) -> None:
     if by.person_id is None:
         raise NotAllowedError("A job belongs to a person. At the command line use: import, export.")
@@ -86,7 +118,9 @@ def _ask(session: Session, job_id: str, by: Actor, kind: JobKind, workflow_id: i
     files.folder(job_id)
     connection = session.connection()
     if connection.execute(OPEN, {"person": by.person_id}).scalar_one() >= MOST_OPEN:
-        raise ConflictError(f"{MOST_OPEN} of your imports and exports are under way. Wait until one has ended.")
+        raise ConflictError(
+            f"{MOST_OPEN} of your imports, exports and eval runs are under way. Wait until one has ended."
+        )
     row = {
         "id": job_id, "kind": kind, "state": JobState.WAITING, "person": by.person_id, "workflow": workflow_id,
         "asked": orjson.dumps(asked).decode(), "at": now(),

@@ -1,4 +1,6 @@
-"""Starts the process of each job that somebody asked for, one at a time, and takes away what is a day old.
+"""Starts the process of each job that somebody asked for, and takes away what is a day old.
+
+One at a time in each lane: an eval run waits for its providers for hours, and no import waits for it.
 
 Several workers may do so at once: a job is taken on by compare-and-set before its process starts.
 """
@@ -8,10 +10,12 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 from db.clock import MINUTE, now
 from db.engine import Database
+from db.tables import JobKind
 from neuro_review.jobs import files, leases
 from neuro_review.jobs.leases import Claim
 from neuro_review.jobs.run import DONE, STOPPED
@@ -21,11 +25,21 @@ NAP = 0.5  # seconds between looks
 AFTER_A_FAILURE = 2.0  # seconds
 SWEPT_EVERY = 10 * MINUTE
 PATIENCE = 3  # seconds in which a process that is told to stop ends its batch
+LANES = (tuple(kind for kind in JobKind if kind is not JobKind.EVAL), (JobKind.EVAL,))
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def run(database: Database, stop: threading.Event) -> None:
-    """Do jobs until told to stop; a failure is logged and tried again."""
+    """Do jobs until told to stop."""
+    lanes = [threading.Thread(target=_lane, args=(database, stop, kinds), daemon=True) for kinds in LANES]
+    for lane in lanes:
+        lane.start()
+    for lane in lanes:
+        lane.join()
+
+
+def _lane(database: Database, stop: threading.Event, kinds: Collection[JobKind]) -> None:
+    """Do jobs of these kinds until told to stop; a failure is logged and tried again."""
     swept_at = 0
     while not stop.is_set():
         try:
@@ -33,7 +47,7 @@ def run(database: Database, stop: threading.Event) -> None:
                 swept_at = now()
                 with database.reading() as session:
                     files.sweep(session)
-            held = next_one(database)
+            held = next_one(database, kinds)
             if held is None:
                 stop.wait(NAP)
             else:
@@ -43,10 +57,10 @@ def run(database: Database, stop: threading.Event) -> None:
             stop.wait(AFTER_A_FAILURE)
 
 
-def next_one(database: Database) -> Claim | None:
-    """Take on the job that has waited the longest; None where none waits, or another worker was first."""
+def next_one(database: Database, kinds: Collection[JobKind] = tuple(JobKind)) -> Claim | None:
+    """Take on the job of these kinds that has waited longest; None where none waits, or another worker was first."""
     with database.reading() as session:
-        job_id = leases.due(session)
+        job_id = leases.due(session, kinds)
     if job_id is None:
         return None
     with database.writing() as session:

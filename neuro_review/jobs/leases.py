@@ -3,6 +3,7 @@
 The number of the attempt is the fence: whoever lost a job in between can neither report on it nor end it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.clock import SECOND, now
-from db.tables import JobState
+from db.tables import JobKind, JobState
 from neuro_review.audit import HOUSE, Action, record
 
 LEASE = 30 * SECOND
@@ -31,9 +32,9 @@ class Claim:
 
 
 DUE = sa.text(
-    "SELECT id FROM job WHERE finished_at IS NULL AND (state = 'waiting' OR lease_until <= :at)"
+    "SELECT id FROM job WHERE finished_at IS NULL AND (state = 'waiting' OR lease_until <= :at) AND kind IN :kinds"
     " ORDER BY created_at LIMIT 1"
-)
+).bindparams(sa.bindparam("kinds", expanding=True))
 CLAIM = sa.text(
     "UPDATE job SET state = 'running', attempts = attempts + 1, lease_until = :until,"
     " started_at = COALESCE(started_at, :at) WHERE id = :id AND finished_at IS NULL AND attempts < :most"
@@ -54,9 +55,9 @@ END = sa.text(
 LET_GO = sa.text(f"UPDATE job SET state = 'waiting', lease_until = 0, attempts = attempts - :back {MINE} RETURNING id")
 
 
-def due(session: Session) -> str | None:
-    """Return the job that has waited the longest for somebody to work on it, or None."""
-    found = session.connection().execute(DUE, {"at": now()}).scalar()
+def due(session: Session, kinds: Collection[JobKind] = tuple(JobKind)) -> str | None:
+    """Return the job of these kinds that has waited the longest for somebody to work on it, or None."""
+    found = session.connection().execute(DUE, {"at": now(), "kinds": [str(kind) for kind in kinds]}).scalar()
     return None if found is None else str(found)
 
 

@@ -14,7 +14,7 @@ from neuro_review.errors import NotFoundError
 from neuro_review.jobs.files import ID, LASTS
 
 MOST_SHOWN = 10
-NEEDS = {JobKind.IMPORT: Role.OWNER, JobKind.EXPORT: Role.EXPORT}
+NEEDS = {JobKind.IMPORT: Role.OWNER, JobKind.EXPORT: Role.EXPORT, JobKind.EVAL: Role.OWNER}
 """The role in the workflow without which a job is neither taken on, nor run, nor its files given out."""
 NOT_THERE = "There is no such job, or it is somebody else's."
 

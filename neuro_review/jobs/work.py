@@ -1,4 +1,4 @@
-"""What the two kinds of job do, on the word of the person who asked and with the roles of the moment they begin."""
+"""What each kind of job does, on the word of the person who asked and with the roles of the moment they begin."""
 
 import re
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from db.tables import JobKind, Verdict
 from neuro_review import access, workflows
 from neuro_review.access import Actor
 from neuro_review.errors import ConflictError
+from neuro_review.eval_runs import run as eval_runs
 from neuro_review.exports import run as exports
 from neuro_review.exports.formats import Format
 from neuro_review.exports.rows import Filter
@@ -39,6 +40,8 @@ def do(database: Database, job: Job, told: Told) -> dict[str, Any]:
         if job.workflow_id not in {flow.id for flow in workflows.every(session)}:
             raise ConflictError("The workflow was put away. Choose another one.")
     files.remove_unfinished(job.id)
+    if job.kind is JobKind.EVAL:
+        return eval_runs.work_on(database, job.asked["run"], told=told, anyway=True)
     return (_import if job.kind is JobKind.IMPORT else _export)(database, job, by, name, told)
 
 

@@ -1,0 +1,145 @@
+"""The gate: may the candidate take the baseline's place? Pass, block, or not enough to tell.
+
+With [low, high] the 90 % interval of the difference of bad rates on the same cases: it passes where high is below the
+margin, is blocked where low is above 0, and is inconclusive otherwise. Asked and answered, it is on record.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from db.clock import new_id, now
+from db.tables import GateOutcome, Role
+from neuro_review.access import Actor
+from neuro_review.audit import Action, record
+from neuro_review.errors import ConflictError, InvalidError
+from neuro_review.eval_runs.comparing import Comparison, between
+from neuro_review.eval_runs.judges import must_be_fit
+from neuro_review.eval_runs.outcomes import Tried, find
+from neuro_review.eval_sets import rows as sets
+
+MOST_MISSING = 0.10
+"""Of the cases: with more of them unanswered, what is left may be the easy ones."""
+WORN_AFTER = 20
+"""Gates on one version after which it is taken to be learnt by heart."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the gate said."""
+
+    id: str
+    outcome: GateOutcome
+    margin: float
+    difference: float | None
+    low: float | None
+    high: float | None
+    cases: int
+    more_cases_needed: int
+    """0 unless it is inconclusive."""
+    why: str
+    """One sentence for a person."""
+    comparison: Comparison
+    asked_before: int
+    """How often the gate was asked on this version before."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a program reads."""
+        return {
+            "outcome": str(self.outcome), "difference": self.difference, "low": self.low, "high": self.high,
+            "cases": self.cases, "more_cases_needed": self.more_cases_needed,
+        }  # fmt: skip
+
+
+INSERT = sa.text(
+    "INSERT INTO eval_gate (id, version_id, workflow_id, baseline_run, baseline, candidate_run, candidate, model,"
+    " scorer, margin, outcome, difference, low, high, cases, more_cases_needed, made_at, made_by) VALUES (:id,"
+    " :version, :workflow, :baseline_run, :baseline, :candidate_run, :candidate, :model, :scorer, :margin, :outcome,"
+    " :difference, :low, :high, :cases, :more, :at, :by)"
+)
+
+
+def ask(
+    session: Session, by: Actor, version_ref: str, *, baseline: str, candidate: str, margin: float,
+    scorer: str | None = None,
+) -> Gate:  # fmt: skip
+    """Ask the gate on a version, and keep what it says.
+
+    Raises:
+        NotAllowedError: not an owner of the workflow.
+        NotFoundError: there is no such version, or one of the two was not tried on it.
+        ConflictError: the answers were judged by a judge that is unfit.
+        InvalidError: the margin is none.
+    """
+    if not 0 < margin < 1:
+        raise InvalidError("A margin is a share between 0 and 1, like 0.03 for three points.", "margin")
+    version = sets.version(session, version_ref, by)
+    by.require(Role.OWNER, version.workflow_id)
+    old, new = (find(session, by, ref, version=version.ref) for ref in (baseline, candidate))
+    found = between(session, old, new, scorer=scorer)
+    _refuse_unfit_judges(session, by, found, old, new)
+    gate = _said(found, margin, version.gates)
+    _keep(session, by, version, old, new, gate, scorer)
+    return gate
+
+
+def _refuse_unfit_judges(session: Session, by: Actor, found: Comparison, old: Tried, new: Tried) -> None:
+    for side, tried in ((found.baseline, old), (found.candidate, new)):
+        why = must_be_fit(session, by, tried) if side.judged else None
+        if why:
+            raise ConflictError(f"The judge is not fit: {why} Until then name another scorer, or ask reviewers.")
+
+
+def _said(found: Comparison, margin: float, asked_before: int) -> Gate:
+    outcome, interval = GateOutcome.INCONCLUSIVE, found.gate
+    missing = found.of - found.cases
+    if missing > MOST_MISSING * found.of:
+        interval = None
+    if interval is not None and interval.high < margin:
+        outcome = GateOutcome.PASS
+    elif interval is not None and interval.low > 0:
+        outcome = GateOutcome.BLOCK
+    more = found.more_cases_needed(margin) if outcome is GateOutcome.INCONCLUSIVE else 0
+    rate, low, high = interval if interval is not None else (None, None, None)
+    why = _why(found, margin, outcome, missing, more)
+    return Gate(new_id(), outcome, margin, rate, low, high, found.cases, more, why, found, asked_before)
+
+
+def _why(found: Comparison, margin: float, outcome: GateOutcome, missing: int, more: int) -> str:
+    if missing > MOST_MISSING * found.of:
+        return (
+            f"{missing:,} of {found.of:,} cases have no outcome for both, and they may be the hard ones. Let the"
+            " runs go on, then ask again."
+        )
+    assert found.gate is not None
+    rate, low, high = (100 * one for one in found.gate)
+    more_or_fewer = "more" if rate > 0 else "fewer"
+    said = f"{abs(rate):.1f} points {more_or_fewer} bad ({low:+.1f} to {high:+.1f}), {found.cases:,} cases"
+    return (
+        said
+        + {
+            GateOutcome.PASS: f": not worse by {100 * margin:g} points or more.",
+            GateOutcome.BLOCK: ": shown to be worse.",
+            GateOutcome.INCONCLUSIVE: f": cannot be told yet; about {more:,} more cases are needed.",
+        }[outcome]
+    )
+
+
+def _keep(
+    session: Session, by: Actor, version: sets.Version, old: Tried, new: Tried, gate: Gate, scorer: str | None
+) -> None:
+    at = now()
+    session.connection().execute(INSERT, {
+        "id": gate.id, "version": version.id, "workflow": version.workflow_id, "baseline_run": old.run_id,
+        "baseline": old.candidate, "candidate_run": new.run_id, "candidate": new.candidate, "model": new.model,
+        "scorer": scorer, "margin": gate.margin, "outcome": str(gate.outcome), "difference": gate.difference,
+        "low": gate.low, "high": gate.high, "cases": gate.cases, "more": gate.more_cases_needed, "at": at,
+        "by": by.audit_name,
+    })  # fmt: skip
+    facts = {
+        "gate": gate.id, "set": version.set_id, "version": version.number, "baseline": old.model,
+        "candidate": new.model, "margin": gate.margin, **gate.as_dict(),
+    }  # fmt: skip
+    record(session, f"evalset/{version.set_id}", by.audit_name, Action.EVALGATE_ASKED, facts, at)

@@ -1,0 +1,32 @@
+"""What the gate says, as JUnit XML for a CI server."""
+
+from xml.etree import ElementTree as ET
+
+from db.tables import GateOutcome
+from neuro_review.eval_runs.gates import Gate
+
+MOST_LISTED = 200
+
+
+def junit(gate: Gate, *, suite: str) -> bytes:
+    """Return a suite with one test: the gate; what passed is passed, and what cannot be told is an error."""
+    found = gate.comparison
+    failed, open_ = gate.outcome is GateOutcome.BLOCK, gate.outcome is GateOutcome.INCONCLUSIVE
+    counts = {"tests": "1", "failures": str(int(failed)), "errors": str(int(open_)), "skipped": "0"}
+    root = ET.Element("testsuites", counts)
+    one = ET.SubElement(root, "testsuite", {"name": suite, **counts})
+    facts = ET.SubElement(one, "properties")
+    for name, value in {**gate.as_dict(), "margin": gate.margin}.items():
+        ET.SubElement(facts, "property", {"name": name, "value": "" if value is None else str(value)})
+    name = f"{found.candidate.model} in place of {found.baseline.model}"
+    test = ET.SubElement(one, "testcase", {"classname": f"eval.{suite}", "name": name, "time": "0"})
+    if failed:
+        ET.SubElement(test, "failure", {"type": "block", "message": gate.why})
+    if open_:
+        ET.SubElement(test, "error", {"type": "inconclusive", "message": gate.why})
+    worse = [str(flip.position) for flip in found.flips if flip.worse][:MOST_LISTED]
+    better = [str(flip.position) for flip in found.flips if not flip.worse][:MOST_LISTED]
+    said = f"{gate.why}\nworse on cases: {', '.join(worse) or 'none'}\nbetter on cases: {', '.join(better) or 'none'}\n"
+    ET.SubElement(one, "system-out").text = said
+    ET.indent(root)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
