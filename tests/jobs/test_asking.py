@@ -101,6 +101,7 @@ def test_places_are_those_where_the_person_may(db: Database, team: Team) -> None
     assert found == {
         ("Ada", "import"): ["other", "support"], ("Ada", "export"): ["other", "support"],
         ("Olu", "import"): ["support"], ("Olu", "export"): ["support"], ("Bo", "import"): [], ("Bo", "export"): [],
+        ("Ada", "eval"): ["other", "support"], ("Olu", "eval"): ["support"], ("Bo", "eval"): [],
     }  # fmt: skip
 
 

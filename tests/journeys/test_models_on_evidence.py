@@ -27,6 +27,7 @@ from neuro_review.eval_runs import asking as eval_asking
 from neuro_review.eval_runs.asking import Asked
 from neuro_review.jobs import asking, keeper
 from tests.conftest import DATA, OPERATOR
+from tests.jobs import conftest as jobs_conftest
 from tests.jobs.conftest import find, until, value
 from tests.jobs.test_run import kept
 from tests.journeys.test_labels_of_the_past import MODELS, rows
@@ -131,6 +132,7 @@ def test_a_run_that_is_killed_ends_complete_and_repeats_at_most_what_was_under_w
     start = keeper.start
     monkeypatch.setattr(keeper, "start", lambda *given: children.append(start(*given)) or children[-1])
     monkeypatch.setattr(keeper, "AFTER_A_FAILURE", 0.01)
+    monkeypatch.setattr(jobs_conftest, "PATIENCE", 400)  # each process imports LiteLLM
     with db.writing() as session:
         flow = session.connection().execute(sa.text("SELECT id FROM workflow WHERE name = 'safety'")).scalar_one()
         owner = access.add_person(session, OPERATOR, "Olu", "olu@example.com", Role.OWNER, password_hash=None,
