@@ -352,7 +352,7 @@ def known(session: Session, door: Door, names: Sequence[str]) -> dict[str, Known
     dialect: Literal["sqlite", "postgresql"] = connection.dialect.name  # type: ignore[assignment]
     listed: Any = orjson.dumps(list(names)).decode() if dialect == "sqlite" else list(names)
     bound = {"workflow": door.workflow.id, "source": door.source_id, "names": listed}
-    return {row[0]: Known(*row[1:]) for row in connection.execute(KNOWN[dialect], bound)}
+    return {row[0]: Known(*row[1:]) for row in connection.execute(KNOWN[dialect], bound)} if names else {}
 
 
 def against_origin(before: Known, door: Door) -> str:
@@ -365,9 +365,9 @@ def against_origin(before: Known, door: Door) -> str:
 def store(session: Session, door: Door, batch: Sequence[Prepared]) -> list[Stored]:
     """Hold each submission of a batch that is not there yet; returns what became of each, in order.
 
-    The same external id with the same content is the same item; with other content it is a conflict.
+    The same external id with the same content is the same item, with other content a conflict; without one it is new.
     """
-    there = known(session, door, [one.external_id for one in batch])
+    there = known(session, door, [one.external_id for one in batch if one.external_id != one.item_id])
     fresh: dict[str, Prepared] = {}
     outcomes = []
     for one in batch:

@@ -14,9 +14,11 @@ review: from a key to the next text painted, in Chromium over the real app.
 --beside WHAT     label-studio: the same texts in it, afterwards, in the same browser
 --peer FOLDER     where Label Studio is installed, or is to be and to stay; otherwise in a folder that goes again
 
-gate: submits over HTTP under load, with wrk.
+gate: submits over HTTP under load, with wrk; from a verdict to its webhook; and Review while 90 outputs a second
+come in.
 
 --times N         seconds of each run (5)
+--only WHAT       submits, webhooks or screen
 
 quality: what the server does for the Quality page, over the counts of so many labels.
 
@@ -86,16 +88,27 @@ def review(options: argparse.Namespace) -> None:
 
 def gate(options: argparse.Namespace) -> None:
     from tests.bench import gate as bench
-    from tests.bench import outputs
+    from tests.bench import outputs, screen, told
+    from tests.browser.house import SECRET, chromium
 
     if not outputs.are_here() or not bench.is_here():
         sys.exit(bench.MISSING if outputs.are_here() else outputs.MISSING)
+    # What this process does beside the app needs the app's own settings.
+    os.environ |= {"NEURO_REVIEW_SECRET": SECRET, "NEURO_REVIEW_OUTBOUND_NETWORKS": told.HERE}
     print(machine())
     for engine in options.engines:
         with tempfile.TemporaryDirectory(prefix="nr-bench-") as name, databases(engine, Path(name)) as fresh:
             print(f"\n{engine}, before: {pace()}", flush=True)
-            for table in bench.throughput(engine, fresh(), Path(name) / engine, options.times):
-                print(table, flush=True)
+            folder, only = Path(name), options.only
+            if only in (None, "submits"):
+                for table in bench.throughput(engine, fresh(), folder / engine, options.times):
+                    print(table, flush=True)
+            if only in (None, "webhooks"):
+                print(told.webhooks(engine, fresh(), folder / "webhooks", options.sizes[0]), flush=True)
+            if only in (None, "screen"):
+                with screen.said(), chromium() as browser:
+                    for table in told.screen(engine, browser, fresh, folder / "screen", options.rows, options.sizes[0]):
+                        print(table, flush=True)
             print(f"\n{engine}, after: {pace()}", flush=True)
 
 
@@ -136,7 +149,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--engine", choices=("sqlite", "postgresql", "both"))
     parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")])
     parser.add_argument("--times", type=int)
-    parser.add_argument("--only", choices=("files", "queue"))
+    parser.add_argument("--only", choices=("files", "queue", "submits", "webhooks", "screen"))
     parser.add_argument("--beside", choices=("label-studio",))
     parser.add_argument("--peer", type=lambda text: Path(text).resolve())
     parser.add_argument("--seed", type=int, default=20_261_125)
@@ -145,9 +158,14 @@ def main(arguments: list[str]) -> None:
     storing = options.what == "store"
     rows, times, sizes = (500_000, 1_000, [10_000, 100_000, 1_000_000]) if storing else (20_000, 200, [])
     times = {"gate": 5, "quality": 20, "quality-coverage": 2_000}.get(options.what, times)
-    sizes = [50_000, 500_000, 5_000_000] if options.what == "quality" else sizes
+    # Of the gate: how many verdicts, and how many keys.
+    sizes = {"gate": [200], "quality": [50_000, 500_000, 5_000_000]}.get(options.what, sizes)
     if options.quick:
-        rows, times, sizes = 600 if storing else 200, 1 if options.what == "gate" else 10, [50, 100, 200]
+        rows, times, sizes = (
+            600 if storing else 200,
+            1 if options.what == "gate" else 10,
+            [10] if options.what == "gate" else [50, 100, 200],
+        )
         options.rows = options.times = None
     options.rows, options.times, options.sizes = options.rows or rows, options.times or times, options.sizes or sizes
     engine = options.engine or ("both" if storing or options.what == "quality" else "sqlite")

@@ -83,10 +83,10 @@ class Target:
 
 
 @contextmanager
-def running(url: str, folder: Path) -> Iterator[Target]:
+def running(url: str, folder: Path, **environment: str) -> Iterator[Target]:
     """Run the app over a fresh database, with an owner and an application."""
     folder.mkdir(exist_ok=True)
-    app = App(folder, url, NEURO_REVIEW_API_RATE="1000000")
+    app = App(folder, url, NEURO_REVIEW_API_RATE="1000000", **environment)
     try:
         app.wait_until_healthy()
         with app.database.writing() as session:

@@ -18,6 +18,7 @@ from tests.browser.house import App, Tab
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+Beside = Callable[[App], contextlib.AbstractContextManager[None]]
 APART = 260.0  # milliseconds from key to key: an item must have been in sight for 200
 MIDDLE, LATE, CPU = 15.0, 30.0, 15.0
 IDLE = 3.0  # seconds
@@ -49,7 +50,9 @@ class Sat:
     said: list[str]
 
 
-def sit(name: str, browser: "Browser", url: str, folder: Path, many: int, keys: int) -> Sat:
+def sit(
+    name: str, browser: "Browser", url: str, folder: Path, many: int, keys: int, beside: Beside | None = None
+) -> Sat:
     """Hold real outputs, open Review as a new reviewer, and approve one after the other.
 
     Args:
@@ -59,6 +62,7 @@ def sit(name: str, browser: "Browser", url: str, folder: Path, many: int, keys: 
         folder: where files may lie.
         many: how many outputs are held.
         keys: how often the key is pressed.
+        beside: what else goes on meanwhile.
     """
     path = rows.write(outputs.submissions(many), folder / "outputs.jsonl")
     with _app(folder, url) as app:
@@ -70,7 +74,8 @@ def sit(name: str, browser: "Browser", url: str, folder: Path, many: int, keys: 
         said = [_opened(tab), f"{version(app.database)}; {_lengths(app, workflow)}"]
         cpu = processor(app.process.pid)
         idle, before = _idle(cpu), load()
-        presses = press(tab.page, "a", APART, keys, cpu)
+        with beside(app) if beside else contextlib.nullcontext():
+            presses = press(tab.page, "a", APART, keys, cpu)
         after = load()
         assert tab.failed == [], tab.failed
         tab.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import outputs
+from tests.bench import gate, outputs
 from tests.bench.figures import Table, percentile
 from tests.bench.screen import processor
 from tests.browser.house import chromium
@@ -50,6 +50,16 @@ def test_the_review_bench_runs_and_proves_that_each_key_brought_the_next_text() 
         "Server CPU per verdict",
     ):
         assert expected in ran.stdout
+
+
+@pytest.mark.skipif(not (outputs.are_here() and gate.is_here()), reason=gate.MISSING)
+def test_the_gate_bench_runs_and_every_verdict_is_told() -> None:
+    command = [sys.executable, "-m", "tests.bench", "gate", "--quick", "--only", "webhooks"]
+
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr[-2_000:]
+    assert "verdict stored (no grace) to webhook received" in ran.stdout
 
 
 @pytest.mark.skipif(not outputs.are_here(), reason=outputs.MISSING)
