@@ -37,6 +37,8 @@ class Part:
     index: int
     text: str
     content: str | None
+    reason: str | None
+    """Why the model stopped."""
     calls: Any = None
     """The tools that the model wants called; they are reviewed with the text, as JSON."""
 
@@ -57,7 +59,7 @@ def _part(index: int, choice: Any) -> Part:
     message = getattr(choice, "message", None)
     if message is None:
         text = getattr(choice, "text", None) or ""
-        return Part(index, text, text)
+        return Part(index, text, text, choice.finish_reason)
     if getattr(message, "audio", None):
         raise CannotBeHeldError("An answer with sound cannot be held for review. Ask for text.")
     content = message.content if isinstance(message.content, str) else None
@@ -65,7 +67,7 @@ def _part(index: int, choice: Any) -> Part:
     if getattr(message, "function_call", None):
         calls.append({"type": "function", "function": message.function_call.model_dump(exclude_none=True)})
     shown = json.dumps({"tool_calls": calls}, ensure_ascii=False, indent=2) if calls else ""
-    return Part(index, "\n\n".join(filter(None, (content, shown))), content, message.tool_calls)
+    return Part(index, "\n\n".join(filter(None, (content, shown))), content, choice.finish_reason, message.tool_calls)
 
 
 def replaced(response: Any, decided: dict[int, Item], taken_apart: list[Part], *, pending: str, withheld: str) -> Any:
@@ -80,15 +82,16 @@ def _choice(response: Any, part: Part, item: Item | None, pending: str, withheld
     if isinstance(response, TextCompletionResponse):
         return TextChoices(index=part.index, text=text, finish_reason=reason, logprobs=None)
     message = Message(role="assistant", content=text, tool_calls=calls)
-    return Choices(index=part.index, message=message, finish_reason="tool_calls" if calls else reason)
+    return Choices(index=part.index, message=message, finish_reason=reason)
 
 
-def _sayable(part: Part, item: Item | None, pending: str, withheld: str) -> tuple[str | None, str, Any]:
+def _sayable(part: Part, item: Item | None, pending: str, withheld: str) -> tuple[str | None, str | None, Any]:
     if item is None:  # there was nothing to review
-        return "", "stop", None
+        return "", part.reason, None
+    if item.released and item.output == part.text:
+        return part.content, part.reason, part.calls
     if item.released:
-        whole = part.calls and item.output == part.text
-        return (part.content, "tool_calls", part.calls) if whole else (item.output, "stop", None)
+        return item.output, "stop", None
     if item.final:
         return item.fallback or withheld, "content_filter", None
     return pending.replace("{id}", item.id), "content_filter", None

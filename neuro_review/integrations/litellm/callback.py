@@ -1,6 +1,5 @@
 """A callback for an application that uses LiteLLM: every completion is held for review, and nothing is in its way."""
 
-import logging
 from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
@@ -8,8 +7,6 @@ from litellm.integrations.custom_logger import CustomLogger
 from neuro_review.integrations.litellm.records import captured
 from neuro_review.integrations.litellm.sending import EXIT_SECONDS, Counts, Sender
 from neuro_review.integrations.litellm.where import HELD, address
-
-LOG = logging.getLogger("neuro_review.integrations")
 
 
 class Capture(CustomLogger):
@@ -44,10 +41,13 @@ class Capture(CustomLogger):
         try:
             if kwargs.get("litellm_call_id") in HELD:  # the guardrail has handed it in, and this is what it put there
                 return
+            if not kwargs.get("standard_logging_object"):
+                self._sender.lost(1, "a completion could not be read: LiteLLM says nothing of it")
+                return
             for row in captured(kwargs):
                 self._sender.add(row)
         except Exception as error:  # whatever it is: the application's call has succeeded, and stays so
-            LOG.error("A completion could not be captured: %s", type(error).__name__)
+            self._sender.lost(1, f"a completion could not be read: {type(error).__name__}")
 
     async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         """Take an async call."""

@@ -78,7 +78,7 @@ class Sender:
             return
         with self._changed:
             if len(self._waiting) >= self.most_rows or self._bytes + len(body) > self.most_bytes:
-                self._lost(1, f"{len(self._waiting):,} wait already")
+                self.lost(1, f"{len(self._waiting):,} wait already")
                 return
             self._waiting.append(body)
             self._bytes += len(body)
@@ -106,7 +106,7 @@ class Sender:
         with self._changed:
             self._waiting.clear()
         if left:
-            self._lost(left, f"the program ended and the gate did not take them within {self.exit_seconds:g} seconds")
+            self.lost(left, f"the program ended and the gate did not take them within {self.exit_seconds:g} seconds")
         atexit.unregister(self.close)
 
     def _run(self) -> None:
@@ -155,12 +155,13 @@ class Sender:
         except RefusedError as error:
             self._refused(str(error), json.loads(body).get("external_id"))
         except GateError as error:
-            self._lost(1, f"the program ended: {error}")
+            self.lost(1, f"the program ended: {error}")
 
     def _refused(self, why: str, external_id: Any) -> None:
         self.counts.refused += 1
         LOG.error("The gate refuses an output (external_id %s): %s", external_id, why)
 
-    def _lost(self, number: int, why: str) -> None:
+    def lost(self, number: int, why: str) -> None:
+        """Count outputs that are not handed in, and say so."""
         self.counts.lost += number
         LOG.error("%s outputs are not handed in and are lost to review: %s. In all: %s.", number, why, self.counts.lost)
