@@ -4,9 +4,11 @@ SQLAlchemy's own bulk insert spends more time on parameters than SQLite on the r
 25,000. Guards, checks and foreign keys hold here as everywhere.
 """
 
+import contextlib
 import functools
 import itertools
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -26,10 +28,12 @@ def insert_rows(session: Session, table: str, columns: str, rows: Sequence[tuple
         _copy(connection, f"COPY {table} ({', '.join(columns.split())}) FROM STDIN", rows)
         return
     step = min(ROWS_A_STATEMENT, MOST_VARIABLES // len(columns.split()))
+    raw: Any = connection.connection.driver_connection
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
-        values = tuple(itertools.chain.from_iterable(part))
-        connection.exec_driver_sql(_values_sql(table, columns, len(part)), values)
+        statement = _values_sql(table, columns, len(part))
+        with _as_everywhere(connection, statement, sqlite3.Error):
+            raw.execute(statement, tuple(itertools.chain.from_iterable(part)))
 
 
 def add_to_rows(session: Session, table: str, keys: str, sums: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -52,15 +56,21 @@ def add_to_rows(session: Session, table: str, keys: str, sums: str, rows: Sequen
 
 def _copy(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     raw: Any = connection.connection.driver_connection
+    with _as_everywhere(connection, statement, psycopg.Error), raw.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+@contextlib.contextmanager
+def _as_everywhere(connection: sa.Connection, statement: str, kind: type[Exception]) -> Iterator[None]:
+    """Raise what the driver raises as SQLAlchemy does, which both ways go past."""
     try:
-        with raw.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
-    except psycopg.Error as error:
-        # COPY goes past SQLAlchemy; what it raises must be the same as everywhere.
+        yield
+    except kind as error:
+        raw: Any = connection.connection.driver_connection
         raise sa.exc.DBAPIError.instance(
-            statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=raw.closed,
-            dialect=connection.dialect,
+            statement, None, error, kind, hide_parameters=True, dialect=connection.dialect,
+            connection_invalidated=getattr(raw, "closed", False),
         ) from error  # fmt: skip
 
 

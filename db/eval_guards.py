@@ -1,5 +1,7 @@
 """The guards of eval sets and runs: a frozen version never changes, an answer is stored once, gates are fair."""
 
+from typing import Any
+
 from db.rules import append_only, erasable, fixed, not_renumbered, not_replaced
 from db.triggers import Guard
 
@@ -14,7 +16,7 @@ RUN_FIXED = "id version_id workflow_id scorers judge judge_hash rubric_version r
 IS_FROZEN = "A frozen version of an eval set never changes. Make the next version."
 
 
-def _kept_once_frozen(table: str, frozen: str, row: str, lock: dict[str, str]) -> list[Guard]:
+def _kept_once_frozen(table: str, frozen: str, row: str, lock: dict[str, Any]) -> list[Guard]:
     """Return the guards of a table whose rows come and go only while their version is a draft."""
     return [
         Guard(table, "INSERT", "none_added", frozen.format(f"NEW.{row}"), IS_FROZEN, **lock),

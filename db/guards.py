@@ -11,22 +11,9 @@ also refuses to be inserted twice, by its key or by the hidden rowid, which anyb
 statement and its unique constraints do.
 """
 
-from typing import Any
-
-import sqlalchemy as sa
-
 from db.eval_guards import EVAL_GUARDS
 from db.rules import append_only, erasable, fixed, not_renumbered, not_replaced, numbered
-from db.triggers import (
-    Guard,
-    never_emptied,
-    never_emptied_trigger,
-    postgres_body,
-    postgres_trigger,
-    postgres_type,
-    present,
-    sqlite_trigger,
-)
+from db.triggers import Guard
 
 ITEM_FIXED = (
     "id workflow_id source_id external_id origin model created_at output_hash content_hash prompt_version prompt_hash"
@@ -49,7 +36,7 @@ GUARDS: list[Guard] = [
         " OR NEW.decided_by IS NOT NULL OR NEW.decided_at IS NOT NULL OR NEW.leaves_at IS NOT NULL"
         " OR NEW.released_at IS NOT NULL OR NEW.recalled_at IS NOT NULL"
         " OR (NEW.label IS NOT NULL AND NEW.origin <> 'history')",
-        "An item is born held and undecided.",
+        "An item is born held and undecided.", at_once=True,
     ),
     not_replaced(
         "item",
@@ -135,6 +122,7 @@ GUARDS: list[Guard] = [
         " (i.origin = 'history') = (NEW.person_id IS NULL) AND (NEW.person_id IS NULL OR"
         " EXISTS (SELECT 1 FROM person p WHERE p.id = NEW.person_id AND p.disabled_at IS NULL)))",
         "Approved text is the output unchanged, corrected text differs, and a verdict belongs to a person.",
+        at_once=True,
     ),
     Guard(
         "review", "INSERT", "once_a_click",
@@ -149,7 +137,7 @@ GUARDS: list[Guard] = [
         "review_content", "INSERT", "only_a_correction",
         "NOT EXISTS (SELECT 1 FROM review v WHERE v.id = NEW.review_id AND"
         " (v.verdict = 'correct') = (NEW.text IS NOT NULL))",
-        "Only a correction has a text of its own.",
+        "Only a correction has a text of its own.", at_once=True,
     ),
     # A decision: of a held item, the first that stands, on grounds that are there.
     *append_only("decision", "id", "A decision"),
@@ -308,7 +296,7 @@ GUARDS: list[Guard] = [
         "audit", "INSERT", "follows",
         "NOT EXISTS (SELECT 1 FROM audit a WHERE a.stream = NEW.stream AND a.seq = NEW.seq - 1 AND a.hash = NEW.prev)",
         "An audit event follows the one before it.",
-        only_if="NEW.seq <> 1",
+        only_if="NEW.seq <> 1", at_once=True,
     ),
     *numbered("audit", "position", "An audit event"),
     *append_only("seal", "n", "A seal"),
@@ -323,46 +311,3 @@ GUARDS: list[Guard] = [
 
 # PostgreSQL can empty a table without deleting rows.
 NEVER_EMPTIED = sorted({guard.table for guard in GUARDS if guard.on == "DELETE"})
-
-
-def install(connection: sa.Connection) -> None:
-    """Put every guard in place, in the transaction of the caller."""
-    render = postgres_trigger if connection.dialect.name == "postgresql" else sqlite_trigger
-    for guard in GUARDS:
-        for statement in render(guard) if guard.is_for(connection.dialect.name) else ():
-            connection.exec_driver_sql(statement)
-    if connection.dialect.name == "postgresql":
-        _postgres_extras(connection)
-
-
-def missing(connection: sa.Connection) -> list[str]:
-    """Return the names of the guards that should be in the database and are missing, switched off or rewritten."""
-    mine = [guard for guard in GUARDS if guard.is_for(connection.dialect.name)]
-    expected: dict[str, tuple[Any, ...]]
-    if connection.dialect.name == "postgresql":
-        expected = {guard.trigger: (guard.table, postgres_body(guard), postgres_type(guard.on)) for guard in mine}
-        for table in NEVER_EMPTIED:
-            expected[f"guard_{table}_no_truncate"] = (table, never_emptied(table), postgres_type("TRUNCATE"))
-    else:
-        expected = {guard.trigger: (guard.table, sqlite_trigger(guard)[1]) for guard in mine}
-    there = present(connection)
-    return sorted(name for name, guard in expected.items() if there.get(name) != guard)
-
-
-def _postgres_extras(connection: sa.Connection) -> None:
-    for table in NEVER_EMPTIED:
-        for statement in never_emptied_trigger(table):
-            connection.exec_driver_sql(statement)
-    # Or a temporary table by the name of one of ours could answer in its place.
-    schema = connection.exec_driver_sql("SELECT quote_ident(current_schema())").scalar_one()
-    mine = [guard.trigger for guard in GUARDS if guard.is_for("postgresql")]
-    for name in mine + [f"guard_{table}_no_truncate" for table in NEVER_EMPTIED]:
-        connection.exec_driver_sql(f"ALTER FUNCTION {name}() SET search_path = {schema}, pg_temp")
-    # So that a reader of either table never runs past a transaction that is still open.
-    for table in ("audit", "outbox"):
-        connection.exec_driver_sql(
-            f"ALTER TABLE {table} ALTER COLUMN xid SET DEFAULT (pg_current_xact_id()::text::bigint)"
-        )
-    # The queue churns; vacuum it long before a fifth of it is dead.
-    for table in ("item", "outbox"):
-        connection.exec_driver_sql(f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.01)")

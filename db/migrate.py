@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 
-from db import guards
+from db import guarding
 from db.engine import Database, DatabaseUnusableError, cannot_write, explained, sqlite_file
 
 # Counts up with each change of the schema that older code must not write to; then OLDEST_CODE follows it.
@@ -42,7 +42,11 @@ def migrate(database: Database) -> bool:
         changed = False
         if not current:
             changed = _migrate_sqlite(database) if database.is_sqlite else _migrate_postgres(database)
+        if not database.is_sqlite:
+            with database.engine.begin() as connection:
+                guarding.follow(connection)
         _check(missing_guards(database))
+        _alone(strangers(database))
     return changed
 
 
@@ -67,16 +71,39 @@ def open_as_it_is(url: str) -> Database:
     return database
 
 
+def is_new(database: Database) -> bool:
+    """Tell whether nothing is there yet, neither of ours nor of anybody else's.
+
+    Raises:
+        DatabaseUnusableError: newer code has claimed the database, or it is not ours.
+    """
+    with explained(), database.engine.connect() as connection:
+        _refuse_if_newer(connection)
+        return _current(connection) is None
+
+
+def is_current(database: Database) -> bool:
+    """Tell whether a database has this code's shape."""
+    with explained(), database.engine.connect() as connection:
+        return _current(connection) == head()
+
+
 def missing_guards(database: Database) -> list[str]:
     """Return the names of the guards that are missing or switched off."""
     with database.engine.connect() as connection:
-        return guards.missing(connection)
+        return guarding.missing(connection)
+
+
+def strangers(database: Database) -> list[str]:
+    """Return the triggers and rules on our tables that are not ours."""
+    with database.engine.connect() as connection:
+        return guarding.strangers(connection)
 
 
 def restore_guards(database: Database) -> None:
     """Put every guard back in place."""
     with explained(), database.engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
-        guards.install(connection)
+        guarding.install(connection)
 
 
 def head() -> str:
@@ -161,11 +188,10 @@ def _upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    guards.install(connection)
-    connection.execute(sa.text("DELETE FROM schema_info"))
-    connection.execute(
-        sa.text("INSERT INTO schema_info (id, oldest_code) VALUES (1, :oldest)"), {"oldest": OLDEST_CODE}
-    )
+    guarding.install(connection)
+    claim = "INSERT INTO schema_info (id, oldest_code) VALUES (1, :oldest)"
+    claim += " ON CONFLICT (id) DO UPDATE SET oldest_code = excluded.oldest_code"
+    connection.execute(sa.text(claim), {"oldest": OLDEST_CODE})
 
 
 def _check(absent: list[str]) -> None:
@@ -174,4 +200,13 @@ def _check(absent: list[str]) -> None:
             f"{len(absent)} of the database's guards are missing or switched off (first: {absent[0]}). Somebody has"
             " changed the schema by hand. Run `python -m neuro_review verify-audit` to see whether something was"
             " altered meanwhile; then restore a backup, or put them back with its option --restore-guards."
+        )
+
+
+def _alone(others: list[str]) -> None:
+    if others:
+        raise DatabaseUnusableError(
+            f"Somebody else's work is on the database's tables ({len(others)}, first: {others[0]}): it can"
+            " change a row after the guards have looked at it. Find out who put it there, remove it, and run"
+            " `python -m neuro_review verify-audit` to see whether something was altered meanwhile."
         )

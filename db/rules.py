@@ -1,6 +1,6 @@
 """The kinds of rule that several tables share, each as the guards that keep it."""
 
-from db.triggers import Guard
+from db.triggers import OWN_XID, Guard
 
 
 def not_replaced(table: str, same: str, what: str) -> Guard:
@@ -36,8 +36,8 @@ def numbered(table: str, number: str, what: str) -> list[Guard]:
             f"{what} comes after those before it.", only_on="sqlite",
         ),
         Guard(
-            table, "INSERT", "in_order", "NEW.xid <> pg_current_xact_id()::text::bigint",
-            f"{what} belongs to the transaction that writes it.", only_on="postgresql",
+            table, "INSERT", "in_order", f"NEW.xid <> {OWN_XID}",
+            f"{what} belongs to the transaction that writes it.", only_on="postgresql", at_once=True,
         ),
     ]  # fmt: skip
 

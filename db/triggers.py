@@ -5,6 +5,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+ADDED = "added"
+"""What the new rows of a statement are called, where a guard looks at all of them at once."""
+OWN_XID = "{own xid}"
+"""Stands in a condition for the id of the running transaction (`db.xids`)."""
+
 
 @dataclass(frozen=True)
 class Guard:
@@ -23,6 +28,8 @@ class Guard:
     """The row that PostgreSQL locks before it looks, so that two transactions cannot each miss the other's row."""
     locked: str = "item"
     """The table of that row."""
+    at_once: bool = False
+    """PostgreSQL looks at all rows of an INSERT together, once they are in: a call a row costs an import a tenth."""
 
     def is_for(self, engine: str) -> bool:
         """Tell whether this engine needs the guard."""
@@ -52,22 +59,29 @@ def sqlite_trigger(guard: Guard) -> list[str]:
 def postgres_trigger(guard: Guard) -> list[str]:
     """Return the statements that put a guard in place on PostgreSQL."""
     # No WHEN: PostgreSQL rewrites it in words of its own, so that nobody could tell whether it is still ours.
+    when = f"BEFORE {guard.on} ON {guard.table} FOR EACH ROW"
+    if guard.at_once:
+        when = f"AFTER INSERT ON {guard.table} REFERENCING NEW TABLE AS {ADDED} FOR EACH STATEMENT"
     return [
         postgres_function(guard.trigger, postgres_body(guard)),
         f"DROP TRIGGER IF EXISTS {guard.trigger} ON {guard.table}",
-        f"CREATE TRIGGER {guard.trigger} BEFORE {guard.on} ON {guard.table} FOR EACH ROW"
-        f" EXECUTE FUNCTION {guard.trigger}()",
+        f"CREATE TRIGGER {guard.trigger} {when} EXECUTE FUNCTION {guard.trigger}()",
     ]
 
 
-def postgres_type(on: str) -> int:
-    """Return what PostgreSQL notes of a trigger before a statement, for each row or for a TRUNCATE (`tgtype`)."""
-    return 2 + {"INSERT": 1 + 4, "DELETE": 1 + 8, "UPDATE": 1 + 16, "TRUNCATE": 32}[on]
+def postgres_facts(guard: Guard) -> tuple[str, str, int, str | None]:
+    """Return what PostgreSQL notes of a guard: its table, what it does, when it fires, what its new rows are called."""
+    when = (4, ADDED) if guard.at_once else (2 + {"INSERT": 1 + 4, "DELETE": 1 + 8, "UPDATE": 1 + 16}[guard.on], None)
+    return guard.table, postgres_body(guard), *when
 
 
 def postgres_body(guard: Guard) -> str:
     """Return what the function of a guard does."""
     refusal = f"RAISE EXCEPTION USING MESSAGE = {quoted(guard.says)}, ERRCODE = 'integrity_constraint_violation';"
+    if guard.at_once:
+        # The condition is written about NEW, so that is what the rows are called, and not the variable of this name.
+        broken = f"SELECT 1 FROM {ADDED} AS new WHERE ({guard.only_if}) AND ({guard.refuse})"
+        return f"#variable_conflict use_column\nBEGIN IF EXISTS ({broken}) THEN {refusal} END IF; RETURN NULL; END"
     passed = "OLD" if guard.on == "DELETE" else "NEW"
     lock = f"PERFORM 1 FROM {guard.locked} i WHERE i.id = {guard.locks} FOR UPDATE; " if guard.locks else ""
     look = f"{lock}IF ({guard.refuse}) THEN {refusal} END IF;"
@@ -79,6 +93,11 @@ def postgres_body(guard: Guard) -> str:
 def postgres_function(name: str, body: str) -> str:
     """Return the statement that makes a trigger's function."""
     return f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+
+
+def never_emptied_facts(table: str) -> tuple[str, str, int, str | None]:
+    """Return what PostgreSQL notes of what keeps a table from being emptied at once."""
+    return table, never_emptied(table), 2 + 32, None
 
 
 def never_emptied(table: str) -> str:
@@ -102,7 +121,7 @@ def never_emptied_trigger(table: str) -> list[str]:
 SQLITE_PRESENT = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
 # Only those that fire always and for every change of a row, and whose function asks our tables and no others.
 POSTGRES_PRESENT = (
-    "SELECT tgname, relname, prosrc, tgtype FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+    "SELECT tgname, relname, prosrc, tgtype, tgnewtable FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
     " JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgqual IS NULL"
     " AND tgattr = '' AND c.relnamespace = current_schema()::regnamespace"
     " AND p.proconfig @> ARRAY['search_path=' || quote_ident(current_schema()) || ', pg_temp']"

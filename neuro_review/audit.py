@@ -18,6 +18,7 @@ from sqlmodel import Session
 
 from db.bulk import insert_rows
 from db.clock import now
+from db.xids import SETTLED
 
 COLUMNS = "stream seq at actor action body prev hash"
 HOUSE = "house"
@@ -142,7 +143,7 @@ TO_SEAL = {
     "sqlite": sa.text("SELECT xid, position, hash FROM audit WHERE position > :position ORDER BY position LIMIT :most"),
     "postgresql": sa.text(
         "SELECT xid, position, hash FROM audit WHERE (xid, position) > (:xid, :position)"
-        " AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint ORDER BY xid, position LIMIT :most"
+        f" AND xid < {SETTLED} ORDER BY xid, position LIMIT :most"
     ),
 }
 

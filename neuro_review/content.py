@@ -5,7 +5,7 @@ the hash that stays.
 """
 
 import hashlib
-import secrets
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +38,7 @@ def check_text(text: str, field: str, limit: int | None = None) -> bytes:
 
 def new_salt() -> str:
     """Return a fresh salt: 128 random bits in hexadecimal."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def text_hash(salt: str, text: str | bytes) -> str:

@@ -5,7 +5,6 @@ submission; `store` looks for what is there already and inserts the rest, many a
 """
 
 import hashlib
-import hmac
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from db.clock import DAY, new_id, now, parse_iso
 from db.tables import Origin, Status
 from neuro_review import rollups
 from neuro_review.audit import Action, first_event, record_first
+from neuro_review.coin import panel_coin
 from neuro_review.content import as_json, check_text, new_salt, parts_hash, prompt_hash, text_hash
 from neuro_review.errors import InvalidError, TooLargeError
 from neuro_review.queue import queue_at
@@ -193,12 +193,16 @@ FIXED = (
     "latency_ms", "prompt_tokens", "completion_tokens", "panel_u", "panel_rate", "panel", "rubric_version",
 )  # fmt: skip
 """What nothing ever changes of an item, beside what its first event names: that event carries a hash of it."""
+BORN_WITH = ("end_user", "priority", "routed_at", "stratum", "inclusion")
+"""What an item is born with and can lose or change, each with an event that says so: in the same hash."""
 COUNTED = (
     "workflow_id origin model created_at stratum inclusion panel status cost_micro latency_ms prompt_tokens"
     " completion_tokens source_id prompt_version end_user"
 )
 """What the counts need to know of a new item, in the order of their `Facts`."""
-_fixed, _counted = (itemgetter(*map(ITEM_COLUMNS.split().index, names)) for names in (FIXED, COUNTED.split()))
+_born, _counted = (
+    itemgetter(*map(ITEM_COLUMNS.split().index, names)) for names in (FIXED + BORN_WITH, COUNTED.split())
+)
 CONTENT_COLUMNS = "item_id salt prompt prompt_is_chat output context metadata"
 
 
@@ -269,17 +273,11 @@ def _written(given: Output) -> tuple[str | None, str | None, str | None]:
 def _submitted(door: Door, salt: str, item: tuple[Any, ...]) -> str:
     """Return the body of an item's first event: canonical JSON, put together by hand because it is on the fast path."""
     output_hash, content_hash = item[7:9]
-    facts = parts_hash(salt, _fixed(item))
+    born = parts_hash(salt, _born(item))
     return (
-        f'{{"content":"{content_hash}","facts":"{facts}","origin":"{door.origin}","output":"{output_hash}",'
+        f'{{"born":"{born}","content":"{content_hash}","origin":"{door.origin}","output":"{output_hash}",'
         f'"source":{door.source_id},"workflow":{door.workflow.id}}}'
     )
-
-
-def panel_coin(item_id: str) -> float:
-    """Return the item's coin in [0, 1): HMAC of its id, so that it can be checked and not be gamed."""
-    raw = hmac.digest(settings().secret_bytes(), item_id.encode(), "sha256")
-    return (int.from_bytes(raw[:8], "big") >> 11) / (1 << 53)
 
 
 def _check_texts(given: Output, prompt: str | None, context: str | None, output_bytes: int) -> None:

@@ -97,6 +97,7 @@ class State:
     lease_until: int
     lease_n: int
     escalated_at: int | None
+    priority: int
 
 
 FIELDS = ", ".join(State.__dataclass_fields__)

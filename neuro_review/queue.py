@@ -283,7 +283,7 @@ def prioritise(session: Session, item_id: str, by: Actor, priority: int) -> None
     by.require(Role.OWNER, item.workflow_id)
     lifecycle.allow(item, Verb.PRIORITISE)
     lifecycle.note(
-        session, item, by.audit_name, Action.ITEM_PRIORITISED, {"priority": priority},
+        session, item, by.audit_name, Action.ITEM_PRIORITISED, {"priority": priority, "was": item.priority},
         "priority = :priority, queue_at = queue_at + (priority - :priority) * :step",
         priority=priority, step=PRIORITY_STEP,
     )  # fmt: skip

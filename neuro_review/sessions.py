@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlmodel import Session
 
-from db.clock import HOUR, MINUTE, now
+from db.clock import DAY, HOUR, MINUTE, now
 from db.tables import Role
 from neuro_review import access
 from neuro_review.access import Actor
@@ -211,6 +211,24 @@ def sign_out(session: Session, session_id: str) -> None:
     if ended is not None:
         stream, who = f"person/{ended.person_id}", f"person:{ended.person_id}"
         record(session, stream, who, Action.PERSON_SIGNED_OUT, {})
+
+
+PURGE = sa.text(
+    "DELETE FROM sign_in WHERE token_hash IN (SELECT token_hash FROM sign_in WHERE ended_at < :late"
+    " OR created_at < :born OR seen_at < :seen LIMIT :most)"
+)
+
+
+def purge(session: Session, most: int = 256) -> int:
+    """Delete sessions that have been over for a day, at most so many; the audit log keeps who signed in and when."""
+    late, limits = now() - DAY, settings()
+    bounds = {
+        "late": late,
+        "born": late - int(limits.session_hours * HOUR),
+        "seen": late - int(limits.session_idle_hours * HOUR),
+        "most": most,
+    }
+    return session.connection().execute(PURGE, bounds).rowcount
 
 
 def _normal(text: str) -> str:

@@ -12,9 +12,9 @@ import threading
 
 import sqlalchemy as sa
 
-from db.clock import DAY, SECOND, now
+from db.clock import DAY, HOUR, SECOND, now
 from db.engine import Database
-from neuro_review import audit, deadlines, releases
+from neuro_review import audit, deadlines, releases, sessions
 from neuro_review.deliveries import run as sending
 from neuro_review.jobs import keeper
 from neuro_review.quality import keeping
@@ -23,6 +23,7 @@ LOG = logging.getLogger("neuro_review.worker")
 NAP = 0.25  # seconds between looks; a verdict leaves at most this long after its grace
 SEAL_EVERY = 60 * SECOND
 BEAT_EVERY = 10 * SECOND
+SWEEP_EVERY = HOUR
 AFTER_A_FAILURE = 2.0  # seconds
 LOOKED_AFTER_EVERY = 0.5  # seconds
 NEXT = sa.text("SELECT min(leaves_at) FROM item WHERE leaves_at IS NOT NULL")
@@ -39,7 +40,7 @@ def run(database: Database, stop: threading.Event) -> None:
     # And so is the look after quality: a night's check reads for seconds.
     quality = threading.Thread(target=keeping.run, args=(database, stop), name="quality", daemon=True)
     quality.start()
-    sealed_at = beaten_at = 0
+    sealed_at = beaten_at = swept_at = 0
     broken: set[str] = set()
     while not stop.is_set():
         try:
@@ -53,6 +54,10 @@ def run(database: Database, stop: threading.Event) -> None:
             if now() - sealed_at >= SEAL_EVERY:
                 sealed_at = now()
                 while seal_some(database) and not stop.is_set():
+                    pass
+            if now() - swept_at >= SWEEP_EVERY:
+                swept_at = now()
+                while sweep_some(database) and not stop.is_set():
                     pass
             stop.wait(_until_next(database))
         except Exception as error:  # whatever it is: a worker that has ended would release nothing any more
@@ -100,6 +105,12 @@ def seal_some(database: Database) -> int:
     """Seal a page of the audit log; returns how many events were sealed."""
     with database.writing() as session:
         return audit.seal(session, most=5_000)
+
+
+def sweep_some(database: Database) -> int:
+    """Delete sign-ins that have long ended; returns how many."""
+    with database.writing() as session:
+        return sessions.purge(session)
 
 
 def _until_next(database: Database) -> float:

@@ -11,7 +11,7 @@ from neuro_review import audit, queue, workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action
 from neuro_review.content import new_salt, parts_hash, prompt_hash, text_hash
-from neuro_review.intake import FIXED
+from neuro_review.intake import BORN_WITH, FIXED
 from neuro_review.workflows import Workflow
 
 SOURCE = "tests"
@@ -40,9 +40,9 @@ def make_item(
     insert_rows(
         session, "item_content", "item_id salt prompt prompt_is_chat output", [(item_id, salt, prompt, False, output)]
     )
-    facts = parts_hash(salt, [columns.get(name) for name in FIXED])
+    born = parts_hash(salt, [columns.get(name) for name in FIXED + BORN_WITH])
     body = (
-        f'{{"content":"{content_hash}","facts":"{facts}","origin":"{origin}","output":"{columns["output_hash"]}",'
+        f'{{"born":"{born}","content":"{content_hash}","origin":"{origin}","output":"{columns["output_hash"]}",'
         f'"source":{source_id},"workflow":{workflow_id}}}'
     )
     action = Action.ITEM_RECORDED if origin == "history" else Action.ITEM_SUBMITTED

@@ -54,5 +54,7 @@ class SchemaInfo(Table, table=True):
     id: int = Field(default=1, primary_key=True, sa_column_kwargs={"autoincrement": False})
     oldest_code: int
     """The lowest `CODE_VERSION` that may write here."""
+    xid_shift: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": sa.text("0")})
+    """PostgreSQL: what is added to the server's transaction ids, so that they ascend after a restore elsewhere too."""
 
     __table_args__ = (check("one", "id = 1"),)

@@ -15,7 +15,7 @@ from neuro_review.verify import Broken, Report, verify
 @click.command("verify-audit")
 @click.option(
     "--json", "as_json", is_flag=True,
-    help="Print one JSON object: events, ok, first_broken, guards_missing, last_seal.",
+    help="Print one JSON object: events, ok, first_broken, guards_missing, strangers, last_seal.",
 )  # fmt: skip
 @click.option("--restore-guards", is_flag=True, help="Put missing triggers back, where every event fits.")
 @told
@@ -33,13 +33,14 @@ def verify_audit_command(as_json: bool, restore_guards: bool) -> None:
         migrate.restore_guards(database)
         click.echo(f"{_guards(absent)} missing or switched off, and now back in place.", err=True)
         absent = []
-    ok = report.first is None and not absent
+    others = migrate.strangers(database)
+    ok = report.first is None and not absent and not others
     if as_json:
         first = _as_dict(report.first) if report.first else None
-        seal = {"guards_missing": len(absent), "last_seal": report.last_seal}
+        seal = {"guards_missing": len(absent), "strangers": others, "last_seal": report.last_seal}
         print_json({"events": report.events, "ok": ok, "first_broken": first, **seal})
     else:
-        _tell(report, absent)
+        _tell(report, absent, others)
     if not ok:
         sys.exit(REFUSED)
 
@@ -52,7 +53,7 @@ def _guards(absent: list[str]) -> str:
     return f"{len(absent)} guard was" if len(absent) == 1 else f"{len(absent)} guards were"
 
 
-def _tell(report: Report, absent: list[str]) -> None:
+def _tell(report: Report, absent: list[str], others: list[str]) -> None:
     first = report.first
     if first is None:
         click.echo(f"{report.events:,} events checked: every one fits.")
@@ -64,4 +65,8 @@ def _tell(report: Report, absent: list[str]) -> None:
         click.echo(f"{_guards(absent)} missing or switched off, first {absent[0]}.")
         if first is None:
             click.echo("Find out who changed the schema, then put them back with --restore-guards.")
+    for other in others:
+        click.echo(
+            f"Not ours: {other}. Find out who put it there, and remove it: it can change what our guards passed."
+        )
     click.echo(f"Last seal: {report.last_seal or 'none yet'}" + (" (keep it outside)." if report.last_seal else "."))

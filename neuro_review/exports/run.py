@@ -25,6 +25,7 @@ from neuro_review import __version__, workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 from neuro_review.content import check_text
+from neuro_review.cycles import few_looks
 from neuro_review.errors import InvalidError, NotAllowedError, UnavailableError
 from neuro_review.exports.cells import HOW_TO_READ
 from neuro_review.exports.columns import A_ROW, COLUMNS
@@ -219,7 +220,7 @@ def _unfinished(path: Path) -> Iterator[Unfinished]:
 def _copy(database: Database, question: Question, out: Out, done: Written, progress: Progress | None) -> None:
     total = count(database, question.workflow_id)
     looked_at = 0
-    with _writing(done.format, out) as file:
+    with few_looks(), _writing(done.format, out) as file:
         for part, scanned in parts(database, question, done.format, helpers_for(total)):
             if part.rows:
                 file.add(part.data)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.tables import Event
+from db.xids import SETTLED
 from neuro_review.errors import InvalidError
 from neuro_review.gate.views import views
 from neuro_review.sources import Caller
@@ -24,7 +25,7 @@ _IN_ORDER = " ORDER BY xid, seq LIMIT :most"
 FEED = {
     "sqlite": sa.text(_FEED + _IN_ORDER),
     # Nothing behind a transaction that is still open: it may commit a lower number than what is seen already.
-    "postgresql": sa.text(_FEED + " AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint" + _IN_ORDER),
+    "postgresql": sa.text(f"{_FEED} AND xid < {SETTLED}{_IN_ORDER}"),
 }
 
 

@@ -15,6 +15,7 @@ from db.tables import Origin
 from neuro_review import workflows
 from neuro_review.access import Actor
 from neuro_review.content import check_text
+from neuro_review.cycles import few_looks
 from neuro_review.errors import InvalidError
 from neuro_review.imports.batches import Batch, Doors, Rejected, as_line, batches
 from neuro_review.imports.beside import batches_beside, pays
@@ -105,7 +106,7 @@ def import_file(
     tally, rejects = tally or Tally(), Rejects(source, rejected)
     tally.passed = passed = Passed(traces) if traces else None
     try:
-        with rejects, _opened(source, fields or Fields(), model, doors, passed) as (total, found):
+        with rejects, few_looks(), _opened(source, fields or Fields(), model, doors, passed) as (total, found):
             done = functools.partial(_count, rejects, tally, progress, total)
             Storing(database, doors, done).run(found)
             rejects.clear()

@@ -9,7 +9,7 @@ from db.clock import is_id
 from db.tables import Label, Origin, Purpose, Status
 from neuro_review.audit import Action
 from neuro_review.content import parts_hash, prompt_hash, text_hash
-from neuro_review.intake import FIXED
+from neuro_review.intake import BORN_WITH, FIXED
 from neuro_review.verify.report import Report
 from neuro_review.verify.rows import Facts, fetch
 
@@ -31,6 +31,8 @@ class _Life:
     released_at: int | None = None
     recalled_at: int | None = None
     reviews: dict[str, Facts] = field(default_factory=dict)
+    priorities: list[Facts] = field(default_factory=list)
+    """How its priority was changed."""
 
     def live(self, event: Any, facts: Facts) -> None:
         """Go on by one event."""
@@ -49,6 +51,8 @@ class _Life:
                 self.released_at, self.leaves_at = event.at if facts["release"] else None, None
             case Action.ITEM_RECALLED:
                 self.recalled_at = event.at
+            case Action.ITEM_PRIORITISED:
+                self.priorities.append(facts)
 
     def label(self) -> str | None:
         """Return the item's label: its latest adjudication, else the decision that stands, else what all agree on."""
@@ -94,7 +98,7 @@ class Lives:
         lives = {life.id: life for life in self.over}
         for row in fetch(connection, ITEMS, list(lives)):
             life = lives.pop(row.id)
-            if what := _born(life.born, row):
+            if what := _born(life, row):
                 self.report.add(life.id, 1, life.born_at, what)
             # Where an event is missing at the end, the row is ahead of it; that is told as such.
             elif row.audit_seq <= life.seq and not _agrees(life, row):
@@ -110,25 +114,35 @@ ITEMS = (
     "SELECT i.id, i.origin, i.output_hash, i.content_hash, i.source_id, i.workflow_id,"
     " i.status, i.decision_id, i.decided_by, i.decided_at, i.leaves_at, i.released_at, i.recalled_at, i.label,"
     " i.audit_seq, c.salt, c.prompt, c.output, c.context, c.metadata,"
-    " e.item_id IS NOT NULL AS erased, i." + ", i.".join(FIXED) + " FROM item i"
+    " e.item_id IS NOT NULL AS erased, i." + ", i.".join(FIXED + BORN_WITH) + " FROM item i"
     " LEFT JOIN item_content c ON c.item_id = i.id LEFT JOIN erasure e ON e.item_id = i.id WHERE i.id"
 )
 
 
-def _born(facts: Facts, row: Any) -> str | None:
+def _born(life: _Life, row: Any) -> str | None:
+    facts = life.born
     said = (facts.get("origin"), facts.get("output"), facts.get("content"), facts.get("source"), facts.get("workflow"))
     if said != row[_AS_BORN]:
         return "The item was edited: it is not what was submitted."
-    return _text(row) or _facts(facts, row)
+    return _text(row) or _facts(life, row)
 
 
-def _facts(facts: Facts, row: Any) -> str | None:
+def _facts(life: _Life, row: Any) -> str | None:
     """Compare what was submitted beside the texts; once these are erased, their salt is gone and nothing can be."""
-    if row.salt is None:
+    if row.salt is None or (row.erased and row.end_user is None):
         return None
-    given = [bool(row.panel) if name == "panel" else getattr(row, name) for name in FIXED]
-    fits = parts_hash(row.salt, given) == facts.get("facts")
-    return None if fits else "The item was edited: its name, times, costs or numbers are not what came in."
+    # An event of before knows of fewer columns, the earliest of none.
+    names, said = (FIXED + BORN_WITH, life.born["born"]) if "born" in life.born else (FIXED, life.born.get("facts"))
+    given = {name: getattr(row, name) for name in names} | {"panel": bool(row.panel)}
+    if life.priorities and "was" not in life.priorities[0]:
+        return None
+    if life.priorities:
+        given["priority"] = life.priorities[0]["was"]
+    if row.routed_at != life.born_at:  # routed later, by the worker
+        given |= {"routed_at": None, "stratum": None, "inclusion": None}
+    if said is None or parts_hash(row.salt, [given[name] for name in names]) == said:
+        return None
+    return "The item was edited: its name, times, costs, routing or numbers are not what came in."
 
 
 def _text(row: Any) -> str | None:
@@ -154,4 +168,5 @@ def _agrees(life: _Life, row: Any) -> bool:
         life.status, decision.get("decision"), decision.get("by"), decision.get("decided_at"), life.leaves_at,
         life.released_at, life.recalled_at, label, life.seq,
     )  # fmt: skip
-    return bool(said == row[_AS_LIVED])
+    placed = not life.priorities or life.priorities[-1].get("priority") == row.priority
+    return bool(said == row[_AS_LIVED]) and placed

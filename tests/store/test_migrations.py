@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
-from db import engine, guards
+from db import engine, guarding
 from db import migrate as migration
 from db.engine import Database, DatabaseUnusableError
 from db.migrate import migrate
@@ -73,7 +73,7 @@ def test_a_second_migration_does_nothing(empty: Database) -> None:
 
 def test_every_guard_is_there_after_the_migration(db: Database) -> None:
     with db.engine.connect() as connection:
-        assert guards.missing(connection) == []
+        assert guarding.missing(connection) == []
 
 
 def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(empty: Database) -> None:

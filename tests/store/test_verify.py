@@ -1,7 +1,6 @@
 """Who goes around the triggers is found: `verify-audit` names the first event that does not fit."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,85 +9,16 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from db.clock import now
 from db.engine import Database
 from db.migrate import missing_guards
-from db.tables import Origin, Verdict
-from neuro_review import audit, decisions, history, intake, queue, releases, workflows
+from neuro_review import audit, intake, queue, workflows
 from neuro_review.__main__ import main
-from neuro_review.decisions import Opinion
-from neuro_review.history import PastReview
+from neuro_review.content import parts_hash
 from neuro_review.intake import Door, Submission
 from neuro_review.verify import PAGE, Report, run, verify
 from neuro_review.verify.report import MOST_KEPT
-from tests.conftest import Clock, Team
+from tests.conftest import Team
 from tests.helpers import note_erasure
-
-
-@pytest.fixture
-def story(db: Database, team: Team, moved_clock: Clock) -> dict[str, str]:
-    """Items to which everything has happened that can, all of it sealed; their ids by name."""
-    ids = {}
-    with db.writing() as session:
-        source = workflows.source_id(session, workflows.IMPORT_SOURCE)
-        door = Door(team.support, source, "operator:tests")
-        for name in ("approved", "corrected", "rejected", "undone", "held"):
-            given = Submission(
-                model="m", output=f"Output {name}.", external_id=name, prompt="A prompt.", context="A context.",
-                metadata={"team": "returns"}, prompt_version="p1",
-            )  # fmt: skip
-            one = intake.prepare(door, given)
-            ids[name] = intake.store(session, door, [one])[0].item_id
-        past = Door(team.support, source, "operator:tests", Origin.HISTORY)
-        for name, verdicts in (("past", ["correct"]), ("disputed", ["approve", "reject"])):
-            one = intake.prepare(past, Submission(model="m", output="Of the past.", external_id=name))
-            for reviewer, verdict in zip(("ann", "ben"), verdicts, strict=False):
-                correction = "Better." if verdict == "correct" else None
-                said = PastReview(verdict=verdict, correction=correction, reviewer=reviewer)
-                history.store(session, past, [(one, said)])
-            ids[name] = one.item_id
-    _decide(db, team, ids)
-    moved_clock.forward(10_000_000)
-    with db.writing() as session:
-        releases.release_due(session)
-        opinion = Opinion(Verdict.REJECT, reasons=["Tone"])
-        decisions.recall(session, ids["approved"], team.bo, reason="Wrong.", opinion=opinion)
-        audit.seal(session)
-    return ids
-
-
-def _decide(db: Database, team: Team, ids: dict[str, str]) -> None:
-    verdicts = {"approved": Verdict.APPROVE, "corrected": Verdict.CORRECT, "rejected": Verdict.REJECT}
-    with db.writing() as session:
-        for lease in queue.claim(session, team.bo, [team.support.id]):
-            name = next(name for name, item_id in ids.items() if item_id == lease.item_id)
-            if name == "held":
-                continue
-            verdict = verdicts.get(name, Verdict.APPROVE)
-            opinion = Opinion(verdict, "Corrected text.", ["Tone"], "A note.", shown_at=now() - 5_000_000)
-            decisions.decide(session, lease.item_id, team.bo, lease.lease_n, opinion)
-        decisions.undo(session, ids["undone"], team.bo)
-
-
-@pytest.fixture
-def vandal(db: Database) -> Iterator[Any]:
-    """Run SQL with every trigger, check and foreign key out of the way."""
-    if db.is_sqlite:
-        raw = db.engine.raw_connection()
-        raw.execute("PRAGMA foreign_keys = OFF")
-        raw.execute("PRAGMA ignore_check_constraints = ON")
-        for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            raw.execute(f"DROP TRIGGER {name}")
-        yield raw.execute
-        raw.close()
-        return
-    with db.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.exec_driver_sql("SET session_replication_role = replica")
-        checks = "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'c' AND conrelid IN"
-        checks += " (SELECT c::regclass FROM unnest(ARRAY['item', 'review', 'decision', 'release', 'outbox']) c)"
-        for table, name in connection.exec_driver_sql(checks).all():
-            connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-        yield connection.exec_driver_sql
 
 
 def test_everything_that_was_done_properly_fits(db: Database, story: dict[str, str]) -> None:
@@ -197,6 +127,11 @@ CASES = [
             ("panel_rate", "0.123"),
             ("panel", "NOT panel"),
             ("rubric_version", "rubric_version + 1"),
+            ("end_user", "'somebody'"),
+            ("priority", "9"),
+            ("routed_at", "routed_at - 1"),
+            ("stratum", "'must review'"),
+            ("inclusion", "0.5"),
         )
     ],
     *[
@@ -514,3 +449,39 @@ def test_an_empty_database_is_not_migrated(db: Database, url: str, monkeypatch: 
     assert result.stderr.startswith("There is no database of Neuro Review at ")
     with db.engine.connect() as connection:
         assert sa.inspect(connection).get_table_names() == []
+
+
+def test_a_priority_that_an_owner_changed_fits_and_one_that_nobody_did_is_found(
+    db: Database, team: Team, story: dict[str, str], vandal: Any
+) -> None:
+    with db.writing() as session:
+        for priority in (8, 2):
+            queue.prioritise(session, story["held"], team.olu, priority)
+    assert verify(db).broken == []
+
+    vandal(f"UPDATE item SET priority = 9 WHERE id = '{story['held']}'")
+
+    first = verify(db).first
+    assert first is not None
+    assert "not what its events say" in first.what
+
+
+@pytest.mark.parametrize("known", ["all but how it was born", "nothing beside the texts"])
+def test_a_first_event_of_before_stays_valid(db: Database, team: Team, vandal: Any, known: str) -> None:
+    with db.writing() as session:
+        door = Door(team.support, workflows.source_id(session, workflows.IMPORT_SOURCE), "operator:tests")
+        one = intake.prepare(door, Submission(model="m", output="An output.", end_user="u"))
+        intake.store(session, door, [one])
+    stream, seq, at, actor, action, body, *_ = one.event
+    facts = orjson.loads(body)
+    del facts["born"]
+    if known == "all but how it was born":
+        names = intake.ITEM_COLUMNS.split()
+        facts["facts"] = parts_hash(one.salt, [one.item[names.index(name)] for name in intake.FIXED])
+    body = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
+    its_hash = audit.event_hash("", stream, seq, at, actor, action, body)
+    vandal(f"UPDATE audit SET body = '{body}', hash = '{its_hash}' WHERE stream = '{stream}'")
+
+    assert verify(db).broken == []
+    vandal(f"UPDATE item SET cost_micro = 7 WHERE id = '{one.item_id}'")
+    assert bool(verify(db).broken) == ("facts" in facts)

@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 
 from db.clock import HOUR, MINUTE
 from db.engine import Database
-from neuro_review import access, sessions
+from neuro_review import access, sessions, worker
 from neuro_review.access import Actor
 from neuro_review.errors import ConflictError, InvalidError, NotSignedInError
 from tests.conftest import Clock
@@ -233,3 +233,25 @@ def test_of_many_set_ups_at_once_exactly_one_wins(db: Database) -> None:
     assert sorted(outcomes) == ["made"] + ["refused"] * 5
     with db.reading() as session:
         assert session.connection().execute(sa.text("SELECT count(*) FROM person")).scalar_one() == 1
+
+
+def test_a_session_that_has_been_over_for_a_day_is_purged_and_one_that_lives_stays(
+    db: Database, ada: Actor, moved_clock: Clock
+) -> None:
+    over, idle = signed_in(db), signed_in(db)
+    with db.writing() as session:
+        sessions.sign_out(session, sessions.session_id(over))
+        assert sessions.purge(session) == 0
+    moved_clock.forward(25 * HOUR)
+    alive = signed_in(db)
+    assert worker.sweep_some(db) == 1
+    moved_clock.forward(MINUTE)
+    assert visit(db, alive) is not None
+    moved_clock.forward(90 * MINUTE)
+    with db.writing() as session:
+        sessions.touch(session, sessions.session_id(alive))
+    assert worker.sweep_some(db) == 1
+    with db.reading() as session:
+        left = session.connection().execute(sa.text("SELECT token_hash FROM sign_in")).scalars().all()
+    assert left == [sessions.session_id(alive)]
+    assert visit(db, idle) is None

@@ -1,0 +1,229 @@
+"""Backup, restore and move: everything or nothing, checked, and never over what is there."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from db.clock import SECOND
+from db.copying import TABLES, is_empty
+from db.engine import Database, DatabaseUnusableError
+from db.migrate import migrate
+from db.tables import Verdict
+from neuro_review import access, audit, decisions, releases
+from neuro_review.__main__ import main
+from neuro_review.decisions import Opinion
+from neuro_review.verify import verify
+from tests.conftest import Clock
+from tests.engines import Postgres
+
+SECRET = "a secret of the tests, long enough to count"
+
+
+@pytest.fixture
+def elsewhere(postgres: Postgres) -> Iterator[str]:
+    """The address of a PostgreSQL database in which nothing is yet."""
+    name = "elsewhere"
+    with postgres.connect() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name}")
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+def call(monkeypatch: pytest.MonkeyPatch, url: str, *arguments: str) -> Result:
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", url)
+    return CliRunner().invoke(main, list(arguments))
+
+
+def everything(db: Database) -> dict[str, list[tuple[Any, ...]]]:
+    with db.engine.connect() as connection:
+        return {
+            table.name: sorted(map(tuple, connection.execute(sa.select(table)).all()), key=repr) for table in TABLES
+        }
+
+
+def same(url: str, db: Database) -> Database:
+    """Open what was restored: it must hold what the other holds, verify, and have its guards."""
+    there = Database(url)
+    assert migrate(there) is False
+    assert everything(there) == everything(db)
+    assert verify(there).broken == []
+    return there
+
+
+def test_a_backup_restored_holds_the_same_and_goes_on(
+    url: str, db: Database, story: dict[str, str], elsewhere: str, tmp_path: Path, moved_clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    file = tmp_path / "backup.db"
+    made = call(monkeypatch, url, "backup", str(file))
+    assert made.exit_code == 0, made.output
+    assert "The secret is not in it." in made.output
+    assert SECRET.encode() not in file.read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.db"]
+
+    home = f"sqlite:///{tmp_path / 'new' / 'place' / 'neuro_review.db'}" if db.is_sqlite else elsewhere
+    restored = call(monkeypatch, home, "restore", str(file), "--json")
+
+    assert restored.exit_code == 0, restored.output
+    assert orjson.loads(restored.stdout)["events"] > 20
+    goes_on(same(home, db), story, moved_clock)
+
+
+def test_a_backup_of_sqlite_is_restored_into_postgresql_and_not_the_other_way(
+    url: str, db: Database, story: dict[str, str], elsewhere: str, tmp_path: Path, moved_clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    file, other = tmp_path / "backup.db", tmp_path / "other.db"
+    assert call(monkeypatch, url, "backup", str(file)).exit_code == 0
+
+    if db.is_sqlite:
+        restored = call(monkeypatch, elsewhere, "restore", str(file))
+        assert restored.exit_code == 0, restored.output
+        goes_on(same(elsewhere, db), story, moved_clock)
+    else:
+        restored = call(monkeypatch, f"sqlite:///{other}", "restore", str(file))
+        assert restored.exit_code == 1
+        assert "This backup is of a PostgreSQL database" in restored.output
+        assert not other.exists()
+
+
+def test_everything_moves_to_postgresql(
+    url: str, db: Database, story: dict[str, str], elsewhere: str, moved_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = call(monkeypatch, url, "move", "--to", elsewhere)
+
+    assert moved.exit_code == 0, moved.output
+    assert "Set NEURO_REVIEW_DATABASE_URL to that address" in moved.output
+    goes_on(same(elsewhere, db), story, moved_clock)
+    again = call(monkeypatch, url, "move", "--to", elsewhere)
+    assert again.exit_code == 1
+    assert "There is a database with data" in again.output
+
+
+def goes_on(there: Database, story: dict[str, str], clock: Clock) -> None:
+    """Decide and release one more item, and seal it: numbers go on after the highest there were."""
+    with there.writing() as session:
+        bo = access.actor(session, session.connection().execute(BO).scalar_one())
+        lease_n = session.connection().execute(LEASE, {"id": story["held"]}).scalar_one()
+        decisions.decide(session, story["held"], bo, lease_n, Opinion(Verdict.APPROVE))
+    clock.forward(10 * SECOND)
+    with there.writing() as session:
+        assert releases.release_due(session) == 1
+        assert audit.seal(session) > 0
+    assert verify(there).broken == []
+    there.dispose()
+
+
+BO = sa.text("SELECT id FROM person WHERE name = 'Bo'")
+LEASE = sa.text("SELECT lease_n FROM item WHERE id = :id")
+
+
+def test_a_database_with_data_is_never_restored_over(
+    url: str, db: Database, story: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "backup.db"
+    assert call(monkeypatch, url, "backup", str(file)).exit_code == 0
+    before = everything(db)
+
+    restored = call(monkeypatch, url, "restore", str(file))
+
+    assert restored.exit_code == 1
+    assert "There is a database with data" in restored.output
+    assert everything(db) == before
+
+
+SPOILED = ["cut short", "another program's", "text", "a row edited", "missing"]
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_broken_backup_changes_nothing(
+    url: str, db: Database, story: dict[str, str], elsewhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:  # fmt: skip
+    if not db.is_sqlite and how != "a row edited":
+        pytest.skip("it is the same file, read before PostgreSQL is asked")
+    file, place = tmp_path / "backup.db", tmp_path / "place.db"
+    assert call(monkeypatch, url, "backup", str(file)).exit_code == 0
+    spoil(file, how)
+    home = f"sqlite:///{place}" if db.is_sqlite else elsewhere
+
+    restored = call(monkeypatch, home, "restore", str(file))
+
+    assert restored.exit_code == 1
+    assert restored.output.strip().endswith(".")
+    assert "Traceback" not in restored.output
+    assert not place.exists()
+    assert not list(tmp_path.glob("*.tmp*"))
+    if not db.is_sqlite:
+        there = Database(home)
+        assert not sa.inspect(there.engine).get_table_names() or is_empty(there)
+        there.dispose()
+
+
+def spoil(file: Path, how: str) -> None:
+    if how == "cut short":
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    elif how == "text":
+        file.write_text("Dear diary, " * 1000)
+    elif how == "missing":
+        file.unlink()
+    else:
+        with sqlite3.connect(file) as connection:
+            if how == "a row edited":
+                connection.execute("DROP TRIGGER guard_item_no_rewrite")
+                connection.execute("UPDATE item SET cost_micro = 7")
+            else:
+                connection.execute("DROP TABLE schema_info")
+                connection.execute("DROP TABLE alembic_version")
+
+
+def test_a_failure_half_way_leaves_the_new_place_empty_and_the_old_one_as_it_was(
+    url: str, db: Database, story: dict[str, str], elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = everything(db)
+    monkeypatch.setattr("db.copying._compare", _fail_at_reviews)
+
+    moved = call(monkeypatch, url, "move", "--to", elsewhere)
+
+    assert moved.exit_code == 1
+    there = Database(elsewhere)
+    assert is_empty(there)
+    there.dispose()
+    assert everything(db) == before
+
+
+def _fail_at_reviews(reading: Any, writing: Any, table: sa.Table) -> None:
+    if table.name == "review":
+        raise DatabaseUnusableError("The disk is full.")
+
+
+def test_a_move_to_sqlite_is_refused(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = call(monkeypatch, url, "move", "--to", f"sqlite:///{tmp_path / 'x.db'}")
+
+    assert moved.exit_code == 1
+    assert "Write --to postgresql://" in moved.output
+
+
+def test_a_backup_that_cannot_be_written_says_so_and_keeps_what_was_there(
+    url: str, db: Database, story: dict[str, str], vandal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Make it, or name a file" in call(monkeypatch, url, "backup", str(tmp_path / "no" / "b.db")).output
+    assert "not a plain file" in call(monkeypatch, url, "backup", str(tmp_path)).output
+    file = tmp_path / "b.db"
+    assert call(monkeypatch, url, "backup", str(file)).exit_code == 0
+    kept = file.read_bytes()
+    vandal(f"UPDATE item SET cost_micro = 7 WHERE id = '{story['held']}'")
+
+    made = call(monkeypatch, url, "backup", str(file))
+
+    assert made.exit_code == 1
+    assert "does not fit its audit log" in made.output
+    assert file.read_bytes() == kept
