@@ -21,6 +21,7 @@ from db.migrate import migrate
 from neuro_review import samples, sessions
 from neuro_review.cli.base import told
 from neuro_review.errors import UnavailableError
+from neuro_review.samples import year
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 60.0  # seconds
@@ -59,7 +60,7 @@ def demo_command(port: int, no_browser: bool) -> None:
 
 
 def _fill(url: str) -> str:
-    """Make the database, its admin and the sample queue, and return the token of the one signed in."""
+    """Make the database, its admin, the sample queue and a year of labels; return the token of the one signed in."""
     database = Database(url)
     migrate(database)
     email = "demo@example.com"
@@ -67,6 +68,7 @@ def _fill(url: str) -> str:
     with database.writing() as session:
         admin = sessions.set_up(session, "Demo", email, hashed)
         samples.load(session, admin)
+        year.load_year(session, admin)
         token = sessions.sign_in(session, sessions.Credentials(admin.person_id, hashed))
     database.dispose()
     return token
