@@ -63,14 +63,15 @@ class Postgres:
     def drop(self, name: str) -> None:
         self._dropped.append(self._beside.submit(self._drop, name))
 
-    def close(self) -> None:
-        """Drop what was made ahead, and fail where anything could not be dropped."""
+    def close(self, *, thrown_away: bool) -> None:
+        """Drop what is left, unless the whole server is thrown away, and fail where anything could not be dropped."""
         for made in self._ready:
-            if not made.cancel():
+            if not made.cancel() and not thrown_away:
                 self.drop(made.result())
-        self._beside.shutdown()
+        self._beside.shutdown(cancel_futures=thrown_away)
         for done in self._dropped:
-            done.result()
+            if not done.cancelled():
+                done.result()
 
     def _create(self, of: str = TEMPLATE) -> str:
         name = f"t_{secrets.token_hex(6)}"
@@ -84,12 +85,12 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def opened(admin_url: str, ahead: int) -> Iterator[Postgres]:
+def opened(admin_url: str, ahead: int, *, thrown_away: bool) -> Iterator[Postgres]:
     server = Postgres(admin_url, ahead)
     try:
         yield server
     finally:
-        server.close()
+        server.close(thrown_away=thrown_away)
 
 
 @contextlib.contextmanager
@@ -100,7 +101,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
     """
     given = os.environ.get("NR_TEST_PG_URL")
     if given:
-        with opened(given, 0 if durable else AHEAD) as server:
+        with opened(given, 0 if durable else AHEAD, thrown_away=False) as server:
             yield server
         return
     folder = Path(tempfile.mkdtemp(prefix="nr-pg-"))
@@ -114,7 +115,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
             for setting in (f"fsync = {disk}", f"full_page_writes = {disk}", "max_connections = 200"):
                 connection.execute(f"ALTER SYSTEM SET {setting}")
             connection.execute("SELECT pg_reload_conf()")
-        with opened(server.get_uri(), 0 if durable else AHEAD) as postgres:
+        with opened(server.get_uri(), 0 if durable else AHEAD, thrown_away=True) as postgres:
             yield postgres
     finally:
         with contextlib.suppress(Exception):

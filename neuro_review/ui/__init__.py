@@ -148,8 +148,7 @@ STYLE = """
 [data-testid="stSidebarHeader"]::before { content: "Neuro Review"; font-weight: 700; align-self: center; }
 .stMainBlockContainer { padding: 2.5rem 2rem 0; max-width: 82rem; }
 .stMainBlockContainer h1 { font-size: 1.5rem; padding: 0 0 .5rem; }
-.stMainBlockContainer h2 { font-size: 1.3rem; padding: .2rem 0; }
-.stMainBlockContainer h2 { font-size: 1.15rem; padding: .6rem 0 .2rem; }
+.stMainBlockContainer h2 { font-size: 1.15rem; padding: .6rem 0 .4rem; }
 /* Chosen and under the pointer, the accent on its own tint would be too pale to read. */
 [data-testid="stButtonGroup"] button[aria-checked="true"] p { color: light-dark(#0b4f4a, #7ff0e2); }
 .stMainBlockContainer h3 { font-size: 1.05rem; }

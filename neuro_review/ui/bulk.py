@@ -95,7 +95,9 @@ def _choose(chosen: Chosen, *, alone: bool) -> None:
         if chosen.escalated:
             forms[PUT_BACK] = _put_back
     label = "What to do with it" if alone else "What to do with them"
-    wanted = st.segmented_control(label, list(forms), default=next(iter(forms)), key="bulk_what", required=True)
+    # A key of its own: what stands first for one output must not be what is chosen for many.
+    key = "bulk_what_alone" if alone else "bulk_what"
+    wanted = st.segmented_control(label, list(forms), default=next(iter(forms)), key=key, required=True)
     forms.get(str(wanted), next(iter(forms.values())))(chosen)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +22,9 @@ NARROW = {"viewport": {"width": 360, "height": 740}}
 
 
 def shoot(tab: Tab, out: Path, name: str) -> None:
-    tab.page.wait_for_timeout(700)
+    if tab.page.get_by_test_id("stApp").count():
+        tab.come_to_rest()
+    tab.page.wait_for_timeout(300)
     tab.page.screenshot(path=out / f"{name}.png")
     print(out / f"{name}.png")
 
@@ -86,16 +89,48 @@ def other_pages(browser: Browser, app: App, out: Path, token: str) -> None:
         tab = Tab(browser, app, token, **options)
         for name, place in places.items():
             tab.open(place)
-            tab.page.wait_for_load_state("networkidle")
-            tab.page.wait_for_timeout(800)
             shoot(tab, out, f"{name}{suffix}")
+        folded_out(tab, out, suffix)
+        chosen_and_uploaded(tab, out, suffix)
+
+
+def folded_out(tab: Tab, out: Path, suffix: str) -> None:
+    """Shoot the pages whose forms are folded away, with all of them open."""
+    for name in ("workflows", "people", "sources", "history"):
+        tab.open(f"/{name}")
+        tab.settle()
+        tab.unfold()
+        tab.come_to_rest()
+        tab.page.screenshot(path=out / f"{name}-forms{suffix}.png", full_page=True)
+
+
+def chosen_and_uploaded(tab: Tab, out: Path, suffix: str) -> None:
+    """Shoot work on several outputs, a file that is being mapped, and one that cannot be read."""
+    tab.open("/history")
+    for row in range(2):
+        tab.tick(row)
+        tab.reads("2 held outputs chosen" if row else "Story")
+    shoot(tab, out, f"bulk{suffix}")
+    tab.page.get_by_role("button", name="Read them").click()
+    tab.reads("Seen 0 of 2")
+    shoot(tab, out, f"bulk-reading{suffix}")
+    for name, content, sentence in (
+        ("mapping", "id,question,bot_answer,llm\n1,May I?,Yes.,larch\n2,Where?,,larch\n", "would be set aside"),
+        ("error", '{"output": ', re.compile("could not|cannot|no row|not valid", re.IGNORECASE)),
+    ):
+        tab.open("/sources")
+        tab.settle()
+        file = {"name": f"{name}.{'csv' if name == 'mapping' else 'json'}", "mimeType": "text/plain"}
+        tab.page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([file | {"buffer": content.encode()}])
+        tab.reads(sentence)
+        tab.come_to_rest()
+        tab.page.screenshot(path=out / f"upload-{name}{suffix}.png", full_page=True)
 
 
 def empty_pages(ada: Tab, out: Path) -> None:
     """Shoot the pages that have nothing to show yet."""
     for name in ("history", "workflows", "sources", "exports"):
         ada.open(f"/{name}")
-        ada.page.wait_for_load_state("networkidle")
         shoot(ada, out, f"{name}-empty")
 
 

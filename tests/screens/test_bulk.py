@@ -158,7 +158,7 @@ def test_a_reviewer_decides_and_an_owner_also_assigns_escalates_and_orders(db: D
     assert opened(db, team.olu, items).segmented_control(key="bulk_what").options == [
         "Decide together", "Assign", "Escalate", "Priority"
     ]  # fmt: skip
-    assert opened(db, team.olu, items[:1]).segmented_control(key="bulk_what").options == [
+    assert opened(db, team.olu, items[:1]).segmented_control(key="bulk_what_alone").options == [
         "Assign", "Escalate", "Priority"
     ]  # fmt: skip
     assert not opened(db, team.bo, items[:1]).get("button_group")
