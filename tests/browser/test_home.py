@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from db.clock import now
 from db.tables import Role
 from neuro_review import access, queue
 from tests.browser.house import App, Tab, expect
 from tests.browser.test_accessible import SCHEMES, faults
 
 HOSTILE = '<img src="http://evil.example/i.png"> ![i](http://evil.example) [a](http://evil.example) </ins><style>*{'
+HALF_AN_HOUR = 30 * 60 * 1_000_000  # what is overdue lapses before anybody could look at it
 TEXT = "Your order {} is on its way and comes to your door on Friday before noon with the post."
 
 
@@ -33,10 +35,10 @@ def test_the_numbers_follow_and_the_focus_stays(app: App, tab: Callable[..., Tab
     link.focus()
     reads_number(one, "Held", "2")
 
-    app.change("UPDATE item SET due_at = 1 WHERE workflow_id = :flow", flow=flow)
+    app.change("UPDATE item SET due_at = :at WHERE workflow_id = :flow", flow=flow, at=now() + HALF_AN_HOUR)
     one.page.clock.fast_forward(31_000)
 
-    expect(one.page.get_by_text("2 overdue")).to_be_visible()
+    expect(one.page.get_by_text("2 due within the hour")).to_be_visible()
     reads_number(one, "Due within the hour", "2")
     expect(link).to_be_focused()
 
@@ -104,7 +106,7 @@ def test_home_and_the_work_on_many_are_accessible_in_their_states(
     token = app.sign_in(f"Ona{scheme}", Role.OWNER, flow)
     person = app.row("SELECT id FROM person WHERE email = :email", email=f"ona{scheme}@example.com").id
     items = [row.id for row in app.rows("SELECT id FROM item WHERE workflow_id = :flow ORDER BY id", flow=flow)]
-    app.change("UPDATE item SET due_at = 1 WHERE id = :id", id=items[2])
+    app.change("UPDATE item SET due_at = :at WHERE id = :id", id=items[2], at=now() + HALF_AN_HOUR)
     with app.database.writing() as session:
         by = access.actor(session, person)
         queue.escalate(session, items[0], by)
@@ -113,7 +115,7 @@ def test_home_and_the_work_on_many_are_accessible_in_their_states(
     one.open("/home")
     one.settle()
     one.page.get_by_text("Escalated to the owner").click()
-    one.reads("1 overdue")
+    one.reads("1 due within the hour")
     one.come_to_rest()
     found = {"home": faults(one)}
     choose(one, 3)
