@@ -45,7 +45,7 @@ else:
             ("home", "Home", Role.REVIEWER),
             ("history", "History", Role.REVIEWER),
         ),
-        "Quality": (("quality", "Quality", Role.OWNER),),
+        "Quality": (("quality", "Quality", Role.OWNER), ("models", "Models", Role.OWNER)),
         "Labels": (("exports", "Exports", Role.EXPORT),),
         "Governance": (
             ("workflows", "Workflows", Role.OWNER),

@@ -47,7 +47,7 @@ def side_by_side(standings: Sequence[Standing], look: Look, *, target: float | N
         ),
         chart(rows).mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=tone, tooltip=tooltip),
     ]  # fmt: skip
-    return dressed(layers, look, 46 + 30 * max(1, len(rows)))
+    return dressed(layers, look, 60 + 34 * max(1, len(rows)))
 
 
 def front(standings: Sequence[Standing], look: Look, *, what: str) -> alt.LayerChart:

@@ -65,7 +65,8 @@ def alerts(found: list[Alert]) -> None:
         for number, alert in enumerate(found):
             with st.container(horizontal=True, vertical_alignment="center", key=f"alert_{number}"):
                 ui.plain(alert.sentence)
-                query = {"workflow": str(alert.workflow_id)} if alert.page == "pages/review.py" else {}
+                named = alert.page in ("pages/review.py", "pages/quality.py")
+                query = {"workflow": str(alert.workflow_id)} if named else {}
                 if alert.page:
                     link(alert.page, alert.link, **query)
 

@@ -31,6 +31,8 @@ STYLE = """
 .nr-tag { border: 1px solid currentColor; border-radius: .7rem; padding: .05rem .5rem; font-size: .8rem; }
 .nr-tag, .nr-bad { white-space: nowrap; }
 .nr-key { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .5rem; }
+[class*="st-key-alarm_"]:has([data-testid="stText"]) { border-color: var(--bad); color: var(--bad);
+  background: light-dark(#fdecea, #3a1714); }
 .nr-scroll { overflow-x: auto; }
 .stApp .nr-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: .75rem; margin: 0;
   padding: 0; }

@@ -83,7 +83,7 @@ def other_pages(browser: Browser, app: App, out: Path, token: str) -> None:
         "history": "/history", "story": f"/history?id={item}", "workflows": "/workflows",
         "workflow": f"/workflows?workflow={flow}", "people": "/people", "sources": "/sources",
         "deliveries": "/deliveries", "exports": "/exports",
-        "quality": f"/quality?workflow={flow}",
+        "quality": f"/quality?workflow={flow}", "models": f"/models?workflow={flow}",
     }  # fmt: skip
     for suffix, options in (("", {}), ("-dark", {"color_scheme": "dark"}), ("-narrow", NARROW)):
         tab = Tab(browser, app, token, **options)

@@ -187,6 +187,7 @@ PLACES = {
     "/deliveries": (NAME,),
     "/exports": ("Export",),
     "/quality?workflow={flow}": (NAME[:40],),
+    "/models?workflow={flow}": (NAME[:40],),
 }
 WITHIN = (
     "img:not([alt='Logo']), iframe, .katex, b, h1 + h1,"

@@ -76,7 +76,7 @@ def why(reasons: Sequence[ReasonRow]) -> None:
         ]
         for one in shown
     ]  # fmt: skip
-    tables.table("Why outputs were bad", ["Reason", "Labels", "", "Share of all outputs"], rows, right=(1,))
+    tables.table("Why outputs were bad", ["Reason", "Labels", "Compared", "Share of all outputs"], rows, right=(1,))
     if len(reasons) > len(shown):
         st.caption(f"{phrases.count(len(reasons) - len(shown), 'rarer reason')} in the numbers below.")
 

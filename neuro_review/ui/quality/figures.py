@@ -10,14 +10,18 @@ import streamlit as st
 from db.engine import database_url
 from neuro_review import ui
 from neuro_review.access import Actor
-from neuro_review.quality import agreeing, changing, cuts, freshness, marks, table
+from neuro_review.quality import adoption, agreeing, changing, cuts, freshness, marks, models, outcomes, table
+from neuro_review.quality.adoption import Week
 from neuro_review.quality.agreeing import Agreement
 from neuro_review.quality.changing import Changed
 from neuro_review.quality.estimates import Estimate
 from neuro_review.quality.marks import Mark
+from neuro_review.quality.models import Comparison
+from neuro_review.quality.outcomes import Progress
 from neuro_review.quality.table import ReasonRow, Row
 from neuro_review.ui.quality import asking
 from neuro_review.ui.quality.asking import View
+from neuro_review.workflows.measured import Measured, measured
 
 KEPT = 600  # seconds
 LOOKED = 15
@@ -62,6 +66,10 @@ class Figures:
     reasons_over_time: list[ReasonRow]
     marks: list[Mark]
     agreements: list[Agreement]
+    compared: Comparison
+    measured: Measured
+    progress: Progress
+    weeks: list[Week]
 
 
 def place() -> str:
@@ -98,6 +106,10 @@ def _figures(where: str, state: int, view: View, _by: Actor) -> Figures:
             reasons_over_time=table.reasons(session, _by, flow, per=view.per, window=window),
             marks=marks.marks(session, _by, flow, window=window),
             agreements=agreeing.agreements(session, _by, flow),
+            compared=models.compare(session, _by, flow, window=window),
+            measured=measured(session, flow),
+            progress=outcomes.progress(session, _by, flow),
+            weeks=adoption.weeks(session, _by, flow, window=window),
         )
 
 

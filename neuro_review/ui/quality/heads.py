@@ -1,5 +1,6 @@
 """The answer in ten seconds: the figures of the window, and a row for each model."""
 
+import html
 from datetime import date
 
 from neuro_review import phrases
@@ -10,7 +11,9 @@ from neuro_review.quality.table import Row
 from neuro_review.ui import tables
 from neuro_review.ui.quality.asking import View
 from neuro_review.ui.quality.figures import Figures, Slice
-from neuro_review.ui.tables import Cell
+from neuro_review.ui.tables import Cell, Html
+
+HOUR_MS = 3_600_000
 
 BASIS = {
     Basis.ALL: "all of them to be reviewed", Basis.STRATA: "weighted for how they were chosen",
@@ -60,7 +63,9 @@ def change_cell(one: Changed | None) -> Cell:
     return tables.together(difference, tables.quiet("not certain"))
 
 
-def model_rows(found: Figures, view: View, look: Look, shown: dict[str, str], target: float | None) -> list[list[Cell]]:
+def model_rows(
+    found: Figures, view: View, look: Look, shown: dict[str, str], target: float | None, over: set[str]
+) -> list[list[Cell]]:  # fmt: skip
     """Return a row for each model: how bad, whether that changed, and how it went."""
     periods = sorted({one.first for one in found.by_model})
     top = max((one.estimate.rate or 0.0 for one in found.by_model if one.estimate.enough), default=0.0) or 0.01
@@ -69,8 +74,9 @@ def model_rows(found: Figures, view: View, look: Look, shown: dict[str, str], ta
         name = row.key
         colour = _colour(name, shown, look)
         mine = {one.first: one for one in found.by_model if one.model == name}
+        alarm: Cell = tables.tag("over target", bad=True) if name in over else ""
         rows.append([
-            tables.together(tables.key(colour), tables.safe(name)), rate_cell(row.estimate, over=target),
+            tables.together(tables.key(colour), tables.safe(name), alarm), rate_cell(row.estimate, over=target),
             change_cell(found.changed.get(name)), tables.spark(_line(mine, periods), colour, top),
             f"{row.labels:,}", f"{row.items:,}", phrases.dollars(row.sums.mean_cost),
             _waits(row),
@@ -104,19 +110,47 @@ def _waits(row: Row) -> Cell:
     return f"{phrases.lasting(half)} · {phrases.lasting(most)}"
 
 
-def figure_cards(whole: Row, held: int, oldest: str | None) -> list[tuple[str, str, list[Cell]]]:
+def figure_cards(found: Figures, whole: Row, held: int, oldest: str | None) -> list[tuple[str, str, list[Cell]]]:
     """Return the figures of the whole window: how bad, what it costs, how long customers wait, what waits now."""
     rate = whole.estimate
     bad = phrases.percent(rate.rate) if rate.enough and rate.rate is not None else "Too few labels"
     notes: list[Cell] = [said(rate) if not rate.enough else f"{phrases.between(rate.low or 0, rate.high or 0)} (95 %)"]
     half, most = whole.release.percentile(0.5), whole.release.percentile(0.95)
     waits = f"{phrases.lasting(half)} · {phrases.lasting(most)}" if half is not None else "Nothing released"
-    return [
+    cards: list[tuple[str, str, list[Cell]]] = [
         (
             "Bad outputs, all models",
             bad,
             [*notes, f"{whole.labels:,} labels of {phrases.count(whole.items, 'output')}"],
         ),
+        cost_card(whole, found.measured.reviewer_rate_micro),
         ("Customers wait (p50 · p95)", waits, ["from submit to release"]),
         ("Waits for review now", f"{held:,}", [f"the oldest for {oldest}" if oldest else "nothing waits"]),
     ]
+    metric, change = found.progress.metric, found.progress.change
+    if metric is not None:
+        number = "Too few reports" if change is None else f"{change.rate:+.0%}".replace("-", "−").replace("%", " %")
+        cards.append((metric.name, number, [Html(html.escape(found.progress.sentence))]))
+    return cards
+
+
+def cost_card(whole: Row, rate_micro: int | None) -> tuple[str, str, list[Cell]]:
+    """Return what an output costs that went out and stayed out: it pays for those that did not."""
+    stayed, model = whole.sums.released - whole.sums.recalled, whole.sums.mean_cost
+    known = rate_micro is not None and whole.sums.handled > 0
+    review = whole.sums.handling_ms / HOUR_MS * (rate_micro or 0) / whole.items if known else None
+    if stayed <= 0 or (model is None and review is None):
+        return (
+            "Cost of a released output",
+            "Unknown",
+            ["nothing released yet" if stayed <= 0 else "no cost was reported"],
+        )
+    each = ((model or 0.0) + (review or 0.0)) * whole.items / stayed
+    rework = each - (model or 0.0) - (review or 0.0)
+    said = [
+        f"{name} {phrases.dollars(part)}" for name, part in (("model", model), ("review", review)) if part is not None
+    ]
+    notes = [" · ".join([*said, f"rework {phrases.dollars(max(0.0, rework))}"])]
+    if review is None:
+        notes.append("without reviewers’ time: set what an hour costs below")
+    return "Cost of a released output", phrases.dollars(each), [*notes]

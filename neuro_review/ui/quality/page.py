@@ -5,9 +5,12 @@ from typing import Any
 import streamlit as st
 
 from neuro_review import charts, phrases, queue, ui
+from neuro_review.charts import Frame
+from neuro_review.quality import drift
+from neuro_review.quality.drift import Alarm
 from neuro_review.ui import tables
 from neuro_review.ui.links import link
-from neuro_review.ui.quality import drawing, figures, heads, numbers
+from neuro_review.ui.quality import drawing, figures, heads, numbers, settings
 from neuro_review.ui.quality.asking import View
 from neuro_review.ui.quality.figures import Figures
 from neuro_review.workflows import Workflow
@@ -24,34 +27,46 @@ def draw(view: View, flows: list[Workflow]) -> None:
     found = figures.of(view)
     with ui.read() as session:
         waiting = queue.waiting(session, flow.id)
+        alarms = drift.alarms(session, ui.person(), flow.id)
+    for one in alarms:
+        alarm(one, view)
     oldest = phrases.ago(waiting.oldest_at) if waiting.oldest_at is not None else None
     if found.whole is None:
         nothing(flow, waiting.held)
         return
     st.caption(EXPLAINED)
-    tables.cards(heads.figure_cards(found.whole, waiting.held, oldest))
+    tables.cards(heads.figure_cards(found, found.whole, waiting.held, oldest))
     chosen = models(found)
-    target = None
+    target = found.measured.quality_target
     with st.container(border=True, key="by_model"):
         head = heads.model_head(view)
-        rows = heads.model_rows(found, view, drawing.look(), chosen, target)
+        over = {one.model for one in alarms}
+        rows = heads.model_rows(found, view, drawing.look(), chosen, target, over)
         tables.table("Each model", head, rows, right=(4, 5, 6, 7))
     time = drawing.frame(found, view)
     over_time(found, chosen, view, target)
     st.header("Why outputs were bad")
     why(found, view)
-    st.header("How long customers wait")
-    left, right = st.columns(2)
-    with left:
-        st.altair_chart(drawing.waits(found.together, time, flow.sla_ms), key="waits", theme="streamlit")
-    with right:
-        if any(one.open for one in found.together):
-            st.altair_chart(drawing.backlog(found.together, time), key="backlog", theme="streamlit")
-        else:
-            st.caption("Nothing of this window waits any more.")
+    waits(found, time, flow.sla_ms)
     agreement(found)
+    settings.draw(view.workflow_id, found.measured)
     with st.expander("The numbers, by model and period"):
         numbers.draw(numbers.lines(found.by_model), view, "quality")
+
+
+def alarm(one: Alarm, view: View) -> None:
+    """Draw what the detector saw, the way to the outputs, and the way to say that it was seen."""
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"alarm_{one.id}"):
+        ui.plain(one.sentence)
+        if st.button("Show the bad ones", key=f"alarm_items_{one.id}"):
+            drawing.history(view, one.model, one.since, view.last, bad=True)
+        st.button("I have seen it", key=f"alarm_seen_{one.id}", on_click=_seen, args=(one.id,))
+
+
+def _seen(alarm_id: int) -> None:
+    with ui.act() as session:
+        drift.acknowledge(session, ui.person(), alarm_id)
+        ui.hint("Noted. The model is watched anew from the next audited output on.")
 
 
 def nothing(flow: Workflow, held: int) -> None:
@@ -100,8 +115,30 @@ def why(found: Figures, view: View) -> None:
         drawing.why(found.reasons)
     with right:
         st.altair_chart(
-            drawing.reasons_over_time(found, drawing.frame(found, view), view), key="reasons", theme="streamlit"
+            drawing.reasons_over_time(found, drawing.frame(found, view), view),
+            key="reasons",
+            theme="streamlit",
+            alt="The most frequent reasons over time; the table beside it has the whole window.",
         )
+
+
+def waits(found: Figures, time: Frame, deadline_ms: int | None) -> None:
+    """Draw how long it took until a customer had an answer, and what still waits."""
+    st.header("How long customers wait")
+    left, right = st.columns(2)
+    with left:
+        st.altair_chart(
+            drawing.waits(found.together, time, deadline_ms), key="waits", theme="streamlit",
+            alt="How long it took from submit to release, over time; the numbers are in the table below.",
+        )  # fmt: skip
+    with right:
+        if any(one.open for one in found.together):
+            st.altair_chart(
+                drawing.backlog(found.together, time), key="backlog", theme="streamlit",
+                alt="What still waits, by when it came in; the numbers are in the table below.",
+            )  # fmt: skip
+        else:
+            st.caption("Nothing of this window waits any more.")
 
 
 def agreement(found: Figures) -> None:
