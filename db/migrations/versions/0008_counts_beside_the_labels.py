@@ -1,7 +1,7 @@
 """Counts beside the labels: what the charts read, filled from what is there
 
 Revision ID: 0008
-Revises: 0011
+Revises: 0007
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0011"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

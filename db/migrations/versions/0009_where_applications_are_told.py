@@ -1,6 +1,6 @@
 """Where applications are told, how far each message has come, and what happens at a deadline
 
-Revision ID: 0007
+Revision ID: 0009
 Revises: 0008
 """
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0007"
+revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None

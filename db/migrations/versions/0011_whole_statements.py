@@ -1,14 +1,14 @@
 """Guards that look at all rows of an INSERT together; the shift of transaction ids after a restore elsewhere
 
-Revision ID: 0006
-Revises: 0009
+Revision ID: 0011
+Revises: 0010
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
