@@ -9,9 +9,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -22,21 +20,17 @@ from db.engine import Database
 from db.migrate import migrate
 
 TEMPLATE = "nr_template"
-AHEAD = 2
 
 
 class Postgres:
     """A server with a migrated template database.
 
-    A copy takes longer than most tests, so that the next ones are made, and old ones dropped, while a test runs.
+    Copies are made and dropped between the tests, never beside one: any open transaction of the whole server holds the
+    feed and the seals back for its moment, and a test would see them late.
     """
 
-    def __init__(self, admin_url: str, ahead: int) -> None:
-        self._ahead = ahead
+    def __init__(self, admin_url: str) -> None:
         self.admin = sa.engine.make_url(admin_url).set(drivername="postgresql")
-        self._beside = ThreadPoolExecutor(1)
-        self._ready: deque[Future[str]] = deque()
-        self._dropped: list[Future[None]] = []
         with self.connect() as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
             connection.execute(f"CREATE DATABASE {TEMPLATE}")
@@ -52,57 +46,29 @@ class Postgres:
 
     def create(self) -> str:
         """Return the name of a fresh copy of the template."""
-        while len(self._ready) <= self._ahead:
-            self._ready.append(self._beside.submit(self._create))
-        return self._ready.popleft().result()
+        return self._create(TEMPLATE)
 
     def create_empty(self) -> str:
         """Return the name of a database in which nothing is."""
         return self._create("template1")
 
     def drop(self, name: str) -> None:
-        self._dropped.append(self._beside.submit(self._drop, name))
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
-    def close(self, *, thrown_away: bool) -> None:
-        """Drop what is left, unless the whole server is thrown away, and fail where anything could not be dropped."""
-        for made in self._ready:
-            if not made.cancel() and not thrown_away:
-                self.drop(made.result())
-        self._beside.shutdown(cancel_futures=thrown_away)
-        for done in self._dropped:
-            if not done.cancelled():
-                done.result()
-
-    def _create(self, of: str = TEMPLATE) -> str:
+    def _create(self, of: str) -> str:
         name = f"t_{secrets.token_hex(6)}"
         with self.connect() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {of}")
         return name
 
-    def _drop(self, name: str) -> None:
-        with self.connect() as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
-@contextlib.contextmanager
-def opened(admin_url: str, ahead: int, *, thrown_away: bool) -> Iterator[Postgres]:
-    server = Postgres(admin_url, ahead)
-    try:
-        yield server
-    finally:
-        server.close(thrown_away=thrown_away)
-
 
 @contextlib.contextmanager
 def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
-    """Start (or reach) a PostgreSQL server for the time of the block; only a durable one waits for the disk.
-
-    A durable one is for measuring, so that nothing is made beside.
-    """
+    """Start (or reach) a PostgreSQL server for the time of the block; only a durable one waits for the disk."""
     given = os.environ.get("NR_TEST_PG_URL")
     if given:
-        with opened(given, 0 if durable else AHEAD, thrown_away=False) as server:
-            yield server
+        yield Postgres(given)
         return
     folder = Path(tempfile.mkdtemp(prefix="nr-pg-"))
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
@@ -114,9 +80,10 @@ def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
             disk = "on" if durable else "off"
             for setting in (f"fsync = {disk}", f"full_page_writes = {disk}", "max_connections = 200"):
                 connection.execute(f"ALTER SYSTEM SET {setting}")
+            if not durable:  # a vacuum of its own accord would be such an open transaction
+                connection.execute("ALTER SYSTEM SET autovacuum = off")
             connection.execute("SELECT pg_reload_conf()")
-        with opened(server.get_uri(), 0 if durable else AHEAD, thrown_away=True) as postgres:
-            yield postgres
+        yield Postgres(server.get_uri())
     finally:
         with contextlib.suppress(Exception):
             server.cleanup()
