@@ -15,6 +15,8 @@ from neuro_review.web.door import Door
 
 # What a dead worker had claimed is sent again after this long, instead of when a slow receiver would have answered.
 CLAIM_LASTS = SECOND
+# A kill counts as a failed try, and hundreds of them would let the pauses grow for hours.
+LONGEST_PAUSE = SECOND
 
 
 def api(options: argparse.Namespace) -> None:
@@ -29,7 +31,7 @@ def api(options: argparse.Namespace) -> None:
 def background(options: argparse.Namespace) -> None:
     """Let leave what is due and tell applications of it, until killed."""
     logging.disable(logging.CRITICAL)
-    claims.CLAIM_LASTS = CLAIM_LASTS
+    claims.CLAIM_LASTS, claims.LONGEST_PAUSE = CLAIM_LASTS, LONGEST_PAUSE
     worker.run(Database(options.url), threading.Event())
 
 
