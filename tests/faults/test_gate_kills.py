@@ -227,8 +227,10 @@ def check_told(
                 sa.text("SELECT d.item_id, t.text FROM decision d JOIN review_content t ON t.review_id = d.review_id")
             )
         }
+    # A worker that is killed while it sends leaves half a request, which no receiver takes for a message.
+    arrived = [got for got in there.got if len(got.body) == int(got.headers["content-length"])]
     ids: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for got in there.got:
+    for got in arrived:
         ids[got.event["item"]["id"], got.event["type"]].add(got.id)
     assert set(ids) == set(due), "Something never arrived, or arrived that did not leave."
     assert [found for found in ids.values() if len(found) > 1] == [], "A message came under two ids."
@@ -238,7 +240,7 @@ def check_told(
     assert sorted(told) == sorted(due), "The feed misses something, or says it twice."
 
     outputs = {item: output for app in apps for item, output in app.acknowledged.values()}
-    for event in [*fed, *(got.event for got in there.got)]:
+    for event in [*fed, *(got.event for got in arrived)]:
         item = event["item"]
         verdict = due[item["id"], event["type"]].verdict
         assert item["released"] == (verdict in ("approve", "correct"))
@@ -246,7 +248,7 @@ def check_told(
             assert item["output"] == outputs.get(item["id"], item["output"])
         else:
             assert item["output"] == (corrected[item["id"]] if verdict == "correct" else None)
-    for got in there.got:
+    for got in arrived:
         assert any(verifies(got, secret) for secret in signs)
 
 
