@@ -17,6 +17,7 @@ from neuro_review.web.door import Door
 CLAIM_LASTS = SECOND
 # A kill counts as a failed try, and hundreds of them would let the pauses grow for hours.
 LONGEST_PAUSE = SECOND
+MOST_TRIES = 10_000  # for the same reason: twelve tries are meant to take days, and here would take seconds
 
 
 def api(options: argparse.Namespace) -> None:
@@ -31,7 +32,7 @@ def api(options: argparse.Namespace) -> None:
 def background(options: argparse.Namespace) -> None:
     """Let leave what is due and tell applications of it, until killed."""
     logging.disable(logging.CRITICAL)
-    claims.CLAIM_LASTS, claims.LONGEST_PAUSE = CLAIM_LASTS, LONGEST_PAUSE
+    claims.CLAIM_LASTS, claims.LONGEST_PAUSE, claims.MOST_TRIES = CLAIM_LASTS, LONGEST_PAUSE, MOST_TRIES
     worker.run(Database(options.url), threading.Event())
 
 
