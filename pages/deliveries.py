@@ -178,7 +178,7 @@ if not mine:
 for one in mine:
     endpoint_box(one)
 if flows:
-    with st.expander("Add an endpoint", expanded=False):
+    with st.expander("Add an endpoint", expanded=not mine):
         add_form(flows)
 else:
     st.text("There is no workflow yet. Add one on Workflows first.")

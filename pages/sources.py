@@ -90,7 +90,7 @@ if not mine:
 for source in mine:
     application(source)
 if flows:
-    with st.expander("Add an application", expanded=False):
+    with st.expander("Add an application", expanded=not mine):
         add_form(flows)
 else:
     st.text("There is no workflow yet that its outputs could go to. Add one on Workflows first.")

@@ -76,7 +76,6 @@ def test_a_key_is_shown_to_be_copied_and_never_again(app: App, tab: Callable[...
     kim = tab(app, app.sign_in("Kim", Role.OWNER, workflow))
     kim.open("/sources")
     kim.settle()
-    kim.page.get_by_text("Add an application").click()
     kim.page.get_by_label("Name of the application").fill("Kim's shop")
     kim.page.get_by_role("button", name="Add it and make a key").click()
     kim.reads("shown only this once")

@@ -74,10 +74,13 @@ def pictures(compared: Comparison, shown: dict[str, str], target: float | None) 
     left, right = st.columns(2, gap="medium")
     with left:
         st.header("Bad outputs")
-        st.altair_chart(
-            charts.side_by_side(standings, drawing.look(), target=target), key="side_by_side", theme="streamlit",
-            alt="Bad outputs of each model with 95 % intervals; the numbers are in the table above.",
-        )  # fmt: skip
+        if any(one.rate is not None for one in standings):
+            st.altair_chart(
+                charts.side_by_side(standings, drawing.look(), target=target), key="side_by_side", theme="streamlit",
+                alt="Bad outputs of each model with 95 % intervals; the numbers are in the table above.",
+            )  # fmt: skip
+        else:
+            st.text("No output of this window has a label yet. Each verdict becomes one.")
     with right:
         st.header("Cost against quality")
         placed = [one for one in standings if one.enough and one.cost is not None][: charts.MOST_SERIES]

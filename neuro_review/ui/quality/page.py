@@ -127,10 +127,13 @@ def waits(found: Figures, time: Frame, deadline_ms: int | None) -> None:
     st.header("How long customers wait")
     left, right = st.columns(2)
     with left:
-        st.altair_chart(
-            drawing.waits(found.together, time, deadline_ms), key="waits", theme="streamlit",
-            alt="How long it took from submit to release, over time; the numbers are in the table below.",
-        )  # fmt: skip
+        if any(one.release_half is not None for one in found.together):
+            st.altair_chart(
+                drawing.waits(found.together, time, deadline_ms), key="waits", theme="streamlit",
+                alt="How long it took from submit to release, over time; the numbers are in the table below.",
+            )  # fmt: skip
+        else:
+            st.caption("Nothing of this window was released yet.")
     with right:
         if any(one.open for one in found.together):
             st.altair_chart(
