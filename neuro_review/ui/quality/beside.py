@@ -25,6 +25,9 @@ def draw(view: View) -> None:
     if not compared.models:
         st.header("Nothing came in in this window")
         st.text("Choose a longer window, or bring outputs in: an application hands them in, or a file is imported.")
+        st.caption(
+            "Sample answers are never counted here; the command `python -m neuro_review demo` shows a made-up year."
+        )
         return
     favoured(compared)
     shown = tables.distinct([one.model for one in compared.models])

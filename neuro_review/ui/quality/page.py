@@ -73,8 +73,9 @@ def nothing(flow: Workflow, held: int) -> None:
     """Say what is missing where there is nothing to show."""
     st.header("Nothing came in in this window")
     st.text("Choose a longer window, or bring outputs in: an application hands them in, or a file is imported.")
+    st.caption("Sample answers are never counted here; the command `python -m neuro_review demo` shows a made-up year.")
     if held:
-        link("pages/review.py", f"Review {phrases.count(held, 'output')} that waits", workflow=str(flow.id))
+        link("pages/review.py", f"Review what waits: {phrases.count(held, 'output')}", workflow=str(flow.id))
 
 
 def models(found: Figures) -> dict[str, str]:
