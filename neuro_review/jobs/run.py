@@ -117,6 +117,8 @@ def main(job_id: str, attempt: int) -> int:
 
 
 def _stop_when_told() -> None:
+    # Who was started in the background of a shell ignores Ctrl-C, and with it every interruption from inside.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: _thread.interrupt_main())
 
     def wait() -> None:
