@@ -167,15 +167,15 @@ def _verdict(
     names = _all([best.model, *(one.model for one in equals)])
     near = min(equals, key=lambda one: (one.row.estimate.rate or 0.0) - (best.row.estimate.rate or 0.0))
     missing += _more(best, near)
+    because = f"No difference between {names} is more than chance so far"
     priced = [(one.cost_per_output, one.model) for one in (best, *equals) if one.cost_per_output is not None]
-    if len(priced) == len(equals) + 1:
-        cost, cheapest = min(priced)
-        because = (
-            f"No difference between {names} is more than chance so far; of these {cheapest} costs least,"
-            f" {phrases.money(round(cost))} an output."
-        )
-        return cheapest, because, missing.strip()
-    return None, f"No difference between {names} is more than chance so far.", missing.strip()
+    if len(priced) < len(equals) + 1:
+        return None, f"{because}.", missing.strip()
+    cost, cheapest = min(priced)
+    because += f"; of these {cheapest} costs least, {phrases.money(round(cost))} an output."
+    # That nothing was shown is no evidence that they are equal: to be favoured, it must have been better than one.
+    high = next(one.steady.high for one in known if one.model == cheapest)
+    return cheapest if any(high < one.steady.low for one in known) else None, because, missing.strip()
 
 
 def _of(pair: Pair, one: ModelFacts) -> bool:

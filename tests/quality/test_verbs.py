@@ -165,14 +165,17 @@ def test_a_real_difference_is_found_and_the_better_model_is_favoured(db: Databas
     assert found.missing == "thin needs 25 more labels to be compared."
 
 
-def test_of_models_that_chance_may_have_put_in_order_the_cheaper_one_is_favoured(db: Database, team: Team) -> None:
+def test_of_models_that_chance_may_have_put_in_order_none_is_favoured_and_the_cheapest_is_named(
+    db: Database, team: Team
+) -> None:
     past(db, team, "dear", ("a" * 19 + "r") * 10, cost_usd=0.01)
     past(db, team, "cheap", ("a" * 18 + "rr") * 10, cost_usd=0.001)
 
     found = ask(db, models.compare, team)
 
     assert not found.pairs[0].real
-    assert found.favoured == "cheap"
+    assert found.favoured is None
+    assert "of these cheap costs least" in found.because
     assert "more labels each would tell dear and cheap apart" in found.missing
     assert [one.on_front for one in found.models] == [True, True]
 

@@ -45,9 +45,7 @@ def draw(view: View) -> None:
 def favoured(compared: Comparison) -> None:
     """Say which model the evidence favours, and what is missing to say so."""
     with st.container(border=True, key="favoured"):
-        # A cheaper one of several that cannot be told apart is named in the sentence; that is no evidence for it.
-        proven = any(pair.real and compared.favoured in (pair.one, pair.other) for pair in compared.pairs)
-        if compared.favoured is not None and proven:
+        if compared.favoured is not None:
             st.header(ui.md_escape(f"The evidence favours {tables.short(compared.favoured)}"))
         else:
             st.header("No model is shown to be better yet")
