@@ -20,7 +20,7 @@ COMMANDS = {
     "restore": ("backups", "Put a backup in place of an empty database."),
     "move": ("backups", "Copy everything to PostgreSQL."),
     "user": ("people", "Add people."),
-    "workflow": ("people", "Add workflows."),
+    "workflow": ("people", "Add workflows, and say which model they use."),
     "source": ("sources", "Add applications that hand outputs in."),
     "demo": ("demo", "Try it: a throw-away database with the sample queue, signed in."),
     "api": ("api", "Serve the HTTP API without the screens."),

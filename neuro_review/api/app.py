@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.engine import Database, DatabaseUnusableError, explained
-from neuro_review import releases, sources
+from neuro_review import models, releases, sources
 from neuro_review.api import batches, document, forms, outcomes
 from neuro_review.api.answers import answer, refusal, refused
 from neuro_review.api.bodies import Bodies
@@ -269,6 +269,12 @@ def _reading(api: FastAPI, gate: Gate) -> None:
             await gate.waiting.until_final(id, seconds)
             seen = await gate.reading(key, lambda session, by: views.view(session, by, id))
         return answer(seen)
+
+    @api.get("/v1/workflows/{name}", **document.WORKFLOW.route())
+    async def workflow(request: Request) -> Response:
+        """Ask which model the applications of a workflow are to call, and how; the answer may be kept for a while."""
+        name = request.path_params["name"]
+        return answer(await gate.reading(gate.key(request), lambda session, by: models.told(session, by, name)))
 
     @api.get("/v1/releases", **document.RELEASES.route())
     async def released(request: Request) -> Response:

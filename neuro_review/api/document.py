@@ -18,6 +18,8 @@ ID = "01a21085ea7075509592bba0cc5e1f15"
 CURSOR = "7-12"
 BY_ID = {"name": "id", "in": "path", "required": True, "example": ID,
          "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}  # fmt: skip
+BY_NAME = {"name": "name", "in": "path", "required": True, "example": "support",
+           "schema": {"type": "string", "minLength": 1, "maxLength": 100}}  # fmt: skip
 WAIT = {
     "name": "wait", "in": "query", "required": False, "example": 0,
     "description": "Seconds to wait until the item is `final`.",
@@ -52,6 +54,9 @@ CORRECTED: dict[str, Any] = HELD | {
 }  # fmt: skip
 WITHDRAWN = HELD | {"status": "withdrawn", "final": True, "decided_at": "2026-03-31T12:00:09.000000Z"}
 A_KEY = {"source": "shop", "workflow": "support", "can_submit": True, "can_read": True}
+IN_USE = {
+    "workflow": "support", "version": 3, "model": "openai/gpt-4o", "parameters": {"temperature": 0}, "canary": None,
+}  # fmt: skip
 ROWS = [
     {"status": 201, "item": HELD},
     {"status": 422, "error": {"code": "invalid", "message": "output is missing.", "field": "output"}},
@@ -125,13 +130,14 @@ CREATE = Call("create", {201: (forms.Item, HELD), 200: (forms.Item, HELD)}, HAND
 CREATE_BATCH = Call("create_batch", {200: (list[forms.Row], ROWS)}, HANDING_IN, MANY)
 WITHDRAW = Call("withdraw", {200: (forms.Item, WITHDRAWN)}, (403, 404, 409), parameters=(BY_ID,))
 KEY = Call("key", {200: (forms.KeySeen, A_KEY)})
+WORKFLOW = Call("workflow", {200: (forms.ModelInUse, IN_USE)}, (403, 404), parameters=(BY_NAME,))
 READ = Call("read", {200: (forms.Item, CORRECTED)}, (403, 404, 422), parameters=(BY_ID, WAIT))
 RELEASES = Call("releases", {200: (forms.Feed, EVENTS)}, (403, 422), parameters=(AFTER, LIMIT))
 REPORT = Call(
     "report", {201: (outcomes.OutcomeSeen, outcomes.SEEN), 200: (outcomes.OutcomeSeen, outcomes.SEEN)},
     (403, 404, 408, 413, 415, 422), {"schema": outcomes.SCHEMA, "example": outcomes.EXAMPLE},
 )  # fmt: skip
-CALLS = {call.name: call for call in (CREATE, CREATE_BATCH, WITHDRAW, KEY, READ, RELEASES, REPORT)}
+CALLS = {call.name: call for call in (CREATE, CREATE_BATCH, WITHDRAW, KEY, WORKFLOW, READ, RELEASES, REPORT)}
 
 
 def document(api: FastAPI) -> dict[str, Any]:

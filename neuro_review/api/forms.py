@@ -81,6 +81,25 @@ class KeySeen(BaseModel):
     can_read: bool
 
 
+class Canary(BaseModel):
+    """A candidate that a share of the traffic goes to."""
+
+    model: str
+    parameters: dict[str, Any]
+    share: float
+
+
+class ModelInUse(BaseModel):
+    """What applications are to call; null while nothing was named."""
+
+    workflow: str
+    version: int
+    """Counts the changes."""
+    model: str | None
+    parameters: dict[str, Any]
+    canary: Canary | None = None
+
+
 class Said(BaseModel):
     """What went wrong, and what to do."""
 

@@ -7,6 +7,7 @@ import click
 from db.tables import Role
 from neuro_review import access, people, workflows
 from neuro_review.cli.base import open_database, operator, print_json, told
+from neuro_review.cli.models import model_command
 from neuro_review.errors import InvalidError
 
 ROLES = (Role.REVIEWER, Role.OWNER, Role.ADMIN)
@@ -91,7 +92,10 @@ def user_list(as_json: bool) -> None:
 
 @click.group("workflow")
 def workflow_command() -> None:
-    """Add workflows."""
+    """Add workflows, and say which model their applications call."""
+
+
+workflow_command.add_command(model_command)
 
 
 @workflow_command.command("add")

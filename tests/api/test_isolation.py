@@ -23,7 +23,7 @@ from tests.helpers import claim_one
 SUBMIT = {"workflow": "support", "model": "larch", "output": "Model text."}
 CALLS = (
     ("POST", "items"), ("POST", "items/batch"), ("GET", "items/{id}"), ("POST", "items/{id}/withdraw"), ("GET", "key"),
-    ("GET", "releases"),
+    ("GET", "releases"), ("GET", "workflows/support"),
 )  # fmt: skip
 
 
@@ -97,6 +97,8 @@ def test_an_application_sees_and_moves_nothing_of_another(
     for after in (None, "", cursor, "0-0"):
         assert other.get("releases", **({} if after is None else {"after": after})).json()["events"] == []
     assert row(db, held["id"]).status == "held"
+    # A workflow of others is not even there.
+    assert [other.get(f"workflows/{name}").status_code for name in ("support", "other", "nowhere")] == [200, 404, 404]
 
 
 def test_two_keys_of_an_application_are_the_same_application_and_each_stays_in_its_workflow(

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import orjson
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from db.clock import new_id
 from db.engine import Database
 from neuro_review import models, sources
+from neuro_review.__main__ import main
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from neuro_review.models import Use
 from tests.conftest import OPERATOR, Team
@@ -52,6 +55,25 @@ def test_another_model_needs_a_gate_that_passed_or_a_written_reason(db: Database
         call(db, team, models.promote, model="openai/a", reason="because", by=team.bo)
 
     assert call(db, team, models.promote, model="openai/a", reason="because").reason == "because"
+
+
+def test_the_command_line_names_the_model_and_goes_back(
+    url: str, db: Database, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", url)
+
+    def run(*words: str) -> tuple[int, Any]:
+        ran = CliRunner().invoke(main, ["workflow", "model", "support", "--json", *words])
+        return ran.exit_code, orjson.loads(ran.stdout)["model"] if ran.exit_code == 0 else None
+
+    assert run() == (0, None)
+    assert run("--use", "openai/a") == (1, None)
+    assert run("--use", "openai/a", "--reason", "the first", "--parameters", '{"seed": 1}') == (0, "openai/a")
+    assert told(db, team)["parameters"] == {"seed": 1}
+    assert run("--use", "openai/b", "--reason", "cheaper") == (0, "openai/b")
+    assert run("--back") == (0, "openai/a")
+    assert run("--back", "--use", "openai/b")[0] == run("--use", "x", "--parameters", "[1]")[0] == 2
+    assert run() == (0, "openai/a")
 
 
 def test_one_step_leads_back_to_the_model_before(db: Database, team: Team) -> None:
