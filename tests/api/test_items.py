@@ -308,6 +308,6 @@ def test_the_document_describes_every_route(http: TestClient, team: Team) -> Non
     assert document["openapi"].startswith("3.1")
     assert sorted(document["paths"]) == [
         "/v1/items", "/v1/items/batch", "/v1/items/{id}", "/v1/items/{id}/withdraw", "/v1/key",
-        "/v1/outcomes", "/v1/releases",
+        "/v1/outcomes", "/v1/releases", "/v1/workflows/{name}",
     ]  # fmt: skip
     assert document["servers"] == [{"url": "/api"}]
