@@ -250,7 +250,9 @@ class Lives(RuleBasedStateMachine):
 
     @rule(life=items, who=who, own=st.integers(0, 3), aim=AIM)
     def undo(self, life: Life, who: int, own: int, aim: int) -> None:
-        life = self.aimed(life, aim, lambda one: one.leaves_at is not None)
+        if aim and not any(one.leaves_at is not None and one.leaves_at > self.at for one in self.lives.values()):
+            self.decide(life, who, Verdict.APPROVE, stale=6, same=False, aim=1)
+        life = self.aimed(life, aim, lambda one: one.leaves_at is not None and one.leaves_at > self.at)
         person = self.people[who]
         if own and life.decider is not None:
             person = next(one for one in self.people if one.person_id == life.decider)
@@ -287,7 +289,10 @@ class Lives(RuleBasedStateMachine):
 
     @rule(life=items, aim=AIM)
     def release_one(self, life: Life, aim: int) -> None:
-        life = self.aimed(life, aim, lambda one: one.leaves_at is not None)
+        if aim > 1 and self.grace:
+            self.decide(life, self.people.index(self.owner), Verdict.APPROVE, stale=6, same=False, aim=1)
+            self.wait(self.grace // SECOND)
+        life = self.aimed(life, aim, lambda one: one.text is not None and (one.leaves_at or self.at + 1) <= self.at)
         allowed = life.text is not None and life.leaves_at is not None and life.leaves_at <= self.at
         self.tries(allowed, lambda session: releases.release(session, life.id))
         if allowed:
@@ -340,6 +345,8 @@ class Lives(RuleBasedStateMachine):
 
     @rule(life=items, aim=AIM)
     def put_back(self, life: Life, aim: int) -> None:
+        if aim > 1 and not any(one.escalated and one.status == "held" for one in self.lives.values()):
+            self.escalate(next((one for one in self.lives.values() if one.status == "held"), life), aim % 3)
         life = self.aimed(life, aim, lambda one: one.escalated and one.status == "held")
         allowed = life.status == "held" and life.escalated
         self.tries(allowed, lambda session: queue.put_back(session, life.id, self.owner))

@@ -58,7 +58,7 @@ def step(lives: Lives, chance: random.Random) -> None:
         lambda: lives.undo(life, who, whole(4), aim),
         lambda: lives.let_leave(chance.choice((1, 64))),
         lambda: lives.release_one(life, aim),
-        lambda: lives.lapse(life) if aim == 0 else None,
+        lambda: lives.lapse(lives.aimed(life, whole(3), lambda one: one.status == "held")) if aim == 0 else None,
         lambda: lives.withdraw(life, aim) if who == 0 else None,
         lambda: lives.recall(life, who, aim),
         lambda: lives.escalate(life, who) if aim == 0 else None,
