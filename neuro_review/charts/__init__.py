@@ -8,11 +8,13 @@ somebody gave is data in a chart, never a part of its program.
     parts     the pieces that charts share: axes, marks of changes, the line of a target
     trend     a rate over time by model, with intervals
     spans     how long something took, what waited and what was paid, over time
+    means     what applications report, over time
     beside    models side by side: a rate with its interval, and cost against quality
 """
 
 from neuro_review.charts.beside import Standing, front, side_by_side
 from neuro_review.charts.look import DARK, LIGHT, MOST_SERIES, Look
+from neuro_review.charts.means import Mean, means
 from neuro_review.charts.parts import Change, Frame
 from neuro_review.charts.spans import Part, Span, amounts, durations
 from neuro_review.charts.trend import PICKED, Point, trend
@@ -25,6 +27,7 @@ __all__ = [
     "Change",
     "Frame",
     "Look",
+    "Mean",
     "Part",
     "Point",
     "Span",
@@ -32,6 +35,7 @@ __all__ = [
     "amounts",
     "durations",
     "front",
+    "means",
     "side_by_side",
     "trend",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from neuro_review import charts
-from neuro_review.charts import DARK, LIGHT, Change, Frame, Look, Part, Point, Span, Standing
+from neuro_review.charts import DARK, LIGHT, Change, Frame, Look, Mean, Part, Point, Span, Standing
 from neuro_review.charts.parts import change_rows, nice_top
 
 MONDAY = date(2026, 8, 31)
@@ -267,3 +267,17 @@ def test_marks_and_words_stand_out_from_the_page(look: Look) -> None:
 
     assert min(contrast(one) for one in look.series) >= 3  # WCAG 1.4.11, for what is drawn
     assert min(contrast(one) for one in (look.quiet, look.target)) >= 4.5  # WCAG 1.4.3, for words
+
+
+def test_a_mean_without_enough_reports_is_grey_and_has_no_bar_and_values_to_hold_it_against_have_their_word() -> None:
+    means = [
+        Mean(MONDAY, "W0", 41.0, 38.0, 44.0, "41 (38 to 44, 50 reports)"),
+        Mean(MONDAY + timedelta(weeks=1), "W1", 12.0, None, None, "12 from 3 reports: 27 more needed"),
+    ]
+
+    found = spec(charts.means(means, WEEKS, LIGHT, title="minutes, mean", lines=(("before", 50.0), ("target", 40.0))))
+
+    dots, bars = rows(found, layers(found, "point")[-1]), rows(found, layers(found, "rule")[-1])
+    assert [(row["value"], row["enough"]) for row in dots] == [(41.0, True), (12.0, False)]
+    assert [(row["low"], row["high"]) for row in bars] == [(38.0, 44.0)]
+    assert [rows(found, one)[0]["text"] for one in layers(found, "text")] == ["before", "target"]

@@ -96,7 +96,7 @@ def test_an_alarm_stands_above_everything_until_an_owner_has_seen_it(db: Databas
     with db.writing() as session:
         session.connection().execute(ALARM, {"flow": team.support.id, "model": HOSTILE, "at": now()})
     app = opened(db, team.olu)
-    assert "is worse than its target of 5.0%: 9 of the last 40 audited outputs were bad" in words(app)
+    assert "is worse than its target of 5 %: 9 of the last 40 audited outputs were bad" in words(app)
     assert "over target" in markup(app)
 
     next(one for one in app.button if one.label == "I have seen it").click().run()

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from db.bulk import add_to_rows
 from db.engine import Database
 from db.tables import Verdict
 from neuro_review import sessions
@@ -17,6 +19,7 @@ from neuro_review.access import Actor
 from neuro_review.quality.periods import as_date
 from neuro_review.ui import tables
 from neuro_review.ui.quality import numbers
+from neuro_review.workflows import measured
 from tests.conftest import Team
 from tests.helpers import make_item
 from tests.quality.outputs import TODAY, counted
@@ -54,6 +57,13 @@ def specs(app: AppTest) -> list[dict[str, Any]]:
     return [orjson.loads(one.proto.spec) for one in app.main.get("vega_lite_chart")]
 
 
+def charted(app: AppTest, title: str) -> list[dict[str, Any]]:
+    """Return what the marks of a chart stand for; it is known by the title of an axis."""
+    proto = next(one.proto for one in app.main.get("vega_lite_chart") if title in one.proto.spec)
+    frames = [pa.ipc.open_stream(one.data.data).read_pandas() for one in proto.datasets]
+    return [row for frame in frames for row in frame.to_dict("records")]
+
+
 def words(app: AppTest) -> str:
     return "\n".join(one.value for one in (*app.text, *app.header, *app.caption, *app.error))
 
@@ -74,7 +84,7 @@ def test_an_owner_reads_each_model_with_its_interval_and_whether_it_got_worse(db
     assert "not certain" in steady
     assert "worse" not in steady
     assert "2,400 labels of 2,400 outputs" in said
-    assert len(specs(app)) == 3  # the trend, reasons and waits; nothing waits, so that there is no backlog
+    assert len(specs(app)) == 4  # the trend, reasons, waits and costs; nothing waits, so that there is no backlog
 
 
 def test_with_too_few_labels_it_says_how_many_are_missing(db: Database, team: Team) -> None:
@@ -109,6 +119,43 @@ def test_the_window_and_its_cut_can_be_chosen(db: Database, team: Team, span: st
     rows = app.dataframe[0].value
     expected = {"28 days": [5], "12 months": [5, 100], "All": [5, 100, 900]}[span]
     assert sorted(rows["period"]) == sorted((as_date(TODAY - ago)).isoformat() for ago in expected)
+
+
+def test_what_an_output_costs_is_split_into_the_model_and_the_review(db: Database, team: Team) -> None:
+    with db.writing() as session:
+        measured.set_reviewer_rate(session, team.olu, team.support.id, 36_000_000)
+    counted(db, team.support.id, {1: (40, 2)})
+
+    app = opened(db, team.olu)
+
+    bars = {row["series"]: row["said"] for row in charted(app, "cost of an output, US dollars") if "said" in row}
+    assert bars == {"model": "$0.00200 an output", "review": "$0.0800 an output"}  # 8 s at $36 an hour
+
+
+def test_the_one_metric_is_drawn_against_where_it_was_and_where_it_is_to_be(db: Database, team: Team) -> None:
+    with db.writing() as session:
+        metric = measured.Metric("resolution_minutes", "minutes", 50, -0.2)
+        measured.set_metric(session, team.olu, team.support.id, metric)
+        add_to_rows(
+            session, "rollup_outcome", "workflow_id name day", "n total_micro squares",
+            [(team.support.id, "resolution_minutes", TODAY - 1, 40, 40 * 45_000_000, 40 * 45.0**2)],
+        )  # fmt: skip
+    counted(db, team.support.id, {1: (40, 2)})
+
+    app = opened(db, team.olu)
+
+    rows = charted(app, "resolution_minutes, minutes, mean")
+    assert [row["said"] for row in rows if "said" in row] == ["45 minutes (45 to 45, 40 reports)"]
+    assert {row["text"]: row["value"] for row in rows if "text" in row} == {"before": 50, "target": 40}
+
+
+def test_how_old_what_waits_is_stands_beside_when_it_came_in(db: Database, team: Team) -> None:
+    counted(db, team.support.id, {0: (5, 0), 1: (3, 0), 9: (2, 0)}, label=None, status="held", said=[])
+
+    said = markup(opened(db, team.olu))
+
+    ages = re.findall(r'<th scope="row">(today|yesterday|a week and more)</th><td[^>]*>(\d+)', said)
+    assert ages == [("today", "5"), ("yesterday", "3"), ("a week and more", "2")]
 
 
 def test_a_new_verdict_is_on_the_page_within_seconds(db: Database, team: Team) -> None:

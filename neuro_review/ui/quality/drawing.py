@@ -7,17 +7,21 @@ from typing import Any
 import streamlit as st
 
 from neuro_review import charts, phrases
-from neuro_review.charts import Change, Frame, Look, Part, Point, Span
+from neuro_review.charts import Change, Frame, Look, Mean, Part, Point, Span
+from neuro_review.quality.outcomes import FEWEST
 from neuro_review.quality.periods import Per, name
 from neuro_review.quality.table import ReasonRow
+from neuro_review.stats.proportions import Interval
 from neuro_review.stories.wanted import Wanted
 from neuro_review.ui import finder, tables
 from neuro_review.ui.quality import heads
 from neuro_review.ui.quality.asking import View
 from neuro_review.ui.quality.figures import Figures, Slice
 from neuro_review.words import Label
+from neuro_review.workflows.measured import Metric
 
 MOST_REASONS = 4
+MODEL, REVIEW = "model", "review"
 HALF, MOST = "half within (p50)", "95 % within (p95)"
 
 
@@ -100,6 +104,46 @@ def backlog(together: Sequence[Slice], time: Frame) -> Any:
         if one.open
     ]
     return charts.amounts(parts, ["still held"], time, look(), title="still held, outputs")
+
+
+def costs(together: Sequence[Slice], time: Frame, rate_micro: int | None) -> Any:
+    """Return the chart of what an output costs: the model's part, and the reviewers' time where an hour has a price."""
+    parts = [
+        Part(series, one.first, one.key, micro / 1e6, f"{phrases.dollars(micro)} an output")
+        for one in together
+        for series, micro in ((MODEL, one.mean_cost), (REVIEW, heads.review_cost(one, rate_micro)))
+        if micro is not None
+    ]
+    names = [series for series in (MODEL, REVIEW) if any(part.series == series for part in parts)]
+    if not parts:
+        return None
+    return charts.amounts(parts, names, time, look(), title="cost of an output, US dollars", money=True)
+
+
+def metric(found: Figures, one: Metric, time: Frame, view: View) -> Any:
+    """Return the chart of what applications reported, against where it was and where it is to be."""
+    unit = f", {tables.short(one.unit)}" if one.unit else ""
+    shown = [
+        Mean(
+            row.first, name(view.per, row.first), row.mean.rate, row.mean.low if row.n >= FEWEST else None,
+            row.mean.high if row.n >= FEWEST else None, _mean_said(row.mean, row.n, one.unit),
+        )
+        for row in found.outcomes
+        if row.first is not None and row.mean is not None
+    ]  # fmt: skip
+    if not shown:
+        return None
+    span = Frame(min(time.first, shown[0].start), max(time.last, shown[-1].start), time.days)
+    return charts.means(
+        shown, span, look(), title=f"{tables.short(one.name)}{unit}, mean",
+        lines=(("before", one.baseline), ("target", one.wanted)),
+    )  # fmt: skip
+
+
+def _mean_said(mean: Interval, n: int, unit: str) -> str:
+    if n < FEWEST:
+        return f"{mean.rate:,.3g} {tables.short(unit)} from {n:,} reports: {FEWEST - n} more needed for an interval"
+    return f"{mean.rate:,.3g} {tables.short(unit)} ({mean.low:,.3g} to {mean.high:,.3g}, {n:,} reports)"
 
 
 def picked(event: Any, found: Figures, chosen: dict[str, str], view: View) -> None:

@@ -17,7 +17,7 @@ from neuro_review.quality.changing import Changed
 from neuro_review.quality.estimates import Estimate
 from neuro_review.quality.marks import Mark
 from neuro_review.quality.models import Comparison
-from neuro_review.quality.outcomes import Progress
+from neuro_review.quality.outcomes import OutcomeRow, Progress
 from neuro_review.quality.table import ReasonRow, Row
 from neuro_review.ui.quality import asking
 from neuro_review.ui.quality.asking import View
@@ -69,6 +69,8 @@ class Figures:
     compared: Comparison
     measured: Measured
     progress: Progress
+    outcomes: list[OutcomeRow]
+    """Of the workflow's one metric, by period; empty where none is set or nothing was reported."""
     weeks: list[Week]
 
 
@@ -95,6 +97,7 @@ def _figures(where: str, state: int, view: View, _by: Actor) -> Figures:
     flow, window = view.workflow_id, view.window
     now, before = changing.stretch(view.last, view.recent)
     with ui.read() as session:
+        progress = outcomes.progress(session, _by, flow)
         cut = cuts.cuts(session, _by, flow, per=view.per, window=window)
         return Figures(
             models=cut.models,
@@ -108,7 +111,10 @@ def _figures(where: str, state: int, view: View, _by: Actor) -> Figures:
             agreements=agreeing.agreements(session, _by, flow),
             compared=models.compare(session, _by, flow, window=window),
             measured=measured(session, flow),
-            progress=outcomes.progress(session, _by, flow),
+            progress=progress,
+            outcomes=[]
+            if progress.metric is None
+            else outcomes.outcome(session, _by, flow, progress.metric.name, per=view.per, window=window),
             weeks=adoption.weeks(session, _by, flow, window=window),
         )
 

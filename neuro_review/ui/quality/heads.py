@@ -134,6 +134,13 @@ def figure_cards(found: Figures, whole: Row, held: int, oldest: str | None) -> l
     return cards
 
 
+def review_cost(one: Slice, rate_micro: int | None) -> float | None:
+    """Return what the reviewers' time of an output costs, in millionths of a dollar; None where it is not known."""
+    if rate_micro is None or not one.items or not one.handling_ms:
+        return None
+    return one.handling_ms / HOUR_MS * rate_micro / one.items
+
+
 def cost_card(whole: Row, rate_micro: int | None) -> tuple[str, str, list[Cell]]:
     """Return what an output costs that went out and stayed out: it pays for those that did not."""
     stayed, model = whole.sums.released - whole.sums.recalled, whole.sums.mean_cost

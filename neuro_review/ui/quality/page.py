@@ -7,6 +7,7 @@ import streamlit as st
 from neuro_review import charts, phrases, queue, ui
 from neuro_review.charts import Frame
 from neuro_review.quality import drift
+from neuro_review.quality import waiting as backlog
 from neuro_review.quality.drift import Alarm
 from neuro_review.ui import tables
 from neuro_review.ui.links import link
@@ -27,6 +28,7 @@ def draw(view: View, flows: list[Workflow]) -> None:
     found = figures.of(view)
     with ui.read() as session:
         waiting = queue.waiting(session, flow.id)
+        ages = backlog.waiting(session, ui.person(), flow.id).ages
         alarms = drift.alarms(session, ui.person(), flow.id)
     for one in alarms:
         alarm(one, view)
@@ -47,7 +49,9 @@ def draw(view: View, flows: list[Workflow]) -> None:
     over_time(found, chosen, view, target)
     st.header("Why outputs were bad")
     why(found, view)
-    waits(found, time, flow.sla_ms)
+    waits(found, time, flow.sla_ms, ages)
+    costs(found, time)
+    outcome(found, time, view)
     agreement(found)
     settings.draw(view.workflow_id, found.measured)
     with st.expander("The numbers, by model and period"):
@@ -123,7 +127,7 @@ def why(found: Figures, view: View) -> None:
         )
 
 
-def waits(found: Figures, time: Frame, deadline_ms: int | None) -> None:
+def waits(found: Figures, time: Frame, deadline_ms: int | None, ages: list[tuple[str, int]]) -> None:
     """Draw how long it took until a customer had an answer, and what still waits."""
     st.header("How long customers wait")
     left, right = st.columns(2)
@@ -143,6 +147,43 @@ def waits(found: Figures, time: Frame, deadline_ms: int | None) -> None:
             )  # fmt: skip
         else:
             st.caption("Nothing of this window waits any more.")
+    waiting = [(age, many) for age, many in ages if many]
+    if waiting:
+        rows: list[list[tables.Cell]] = [[age, f"{many:,}"] for age, many in waiting]
+        tables.table("How old what waits is", ["Came in", "Still held"], rows, right=(1,))
+
+
+def costs(found: Figures, time: Frame) -> None:
+    """Draw what an output costs, over time."""
+    st.header("What an output costs")
+    drawn = drawing.costs(found.together, time, found.measured.reviewer_rate_micro)
+    if drawn is None:
+        st.caption(
+            "No cost is known: applications send cost_usd, and an owner sets below what an hour of review costs."
+        )
+        return
+    st.altair_chart(
+        drawn, key="costs", theme="streamlit",
+        alt="What an output costs over time, the model and the review; the numbers are in the table below.",
+    )  # fmt: skip
+    if found.measured.reviewer_rate_micro is None:
+        st.caption("Without reviewers’ time: set below what an hour of review costs.")
+
+
+def outcome(found: Figures, time: Frame, view: View) -> None:
+    """Draw the one number that the workflow is there to move."""
+    metric = found.progress.metric
+    if metric is None:
+        return
+    st.header(ui.md_escape(tables.short(metric.name)))
+    drawn = drawing.metric(found, metric, time, view)
+    if drawn is None:
+        st.caption("No application has reported it in this window. They do by `POST /api/v1/outcomes`.")
+        return
+    st.altair_chart(
+        drawn, key="outcome", theme="streamlit", alt=f"{tables.short(metric.name)} over time, against its target."
+    )
+    st.text(found.progress.sentence)
 
 
 def agreement(found: Figures) -> None:
