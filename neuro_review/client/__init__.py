@@ -13,11 +13,11 @@
 * talks    how each call is made, tried again and read, for both
 """
 
-from neuro_review.client.answers import Event, Feed, Item, Key, Release
+from neuro_review.client.answers import Canary, Event, Feed, InUse, Item, Key, Release
 from neuro_review.client.errors import GateError, RefusedError, UnreachableError
 from neuro_review.client.gates import AsyncReviewGate, ReviewGate
 
 __all__ = [
-    "AsyncReviewGate", "Event", "Feed", "GateError", "Item", "Key", "RefusedError", "Release", "ReviewGate",
-    "UnreachableError",
+    "AsyncReviewGate", "Canary", "Event", "Feed", "GateError", "InUse", "Item", "Key", "RefusedError", "Release",
+    "ReviewGate", "UnreachableError",
 ]  # fmt: skip

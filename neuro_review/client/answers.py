@@ -120,5 +120,43 @@ class Key:
         return cls(said["source"], said["workflow"], said["can_submit"], said["can_read"])
 
 
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A candidate that gets a share of a workflow's calls."""
+
+    model: str
+    parameters: Mapping[str, Any]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """The model that the applications of a workflow are to call."""
+
+    workflow: str
+    version: int
+    """Counts the changes; 0 while nothing was named."""
+    model: str | None
+    """As LiteLLM names it; None while nothing was named."""
+    parameters: Mapping[str, Any]
+    canary: Canary | None
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> "InUse":
+        """Return what is in use out of the gate's JSON."""
+        canary, model = said["canary"], said["model"]
+        return cls(
+            workflow=str(said["workflow"]),
+            version=int(said["version"]),
+            model=None if model is None else str(model),
+            parameters=dict(said["parameters"]),
+            canary=None if canary is None else _canary(canary),
+        )
+
+
+def _canary(said: Mapping[str, Any]) -> Canary:
+    return Canary(str(said["model"]), dict(said["parameters"]), float(said["share"]))
+
+
 def _instant(said: str | None) -> datetime | None:
     return None if said is None else datetime.fromisoformat(said)

@@ -8,9 +8,9 @@ from typing import Any, TypeVar, Unpack
 
 import httpx
 
-from neuro_review.client.answers import Event, Feed, Item, Key
+from neuro_review.client.answers import Event, Feed, InUse, Item, Key
 from neuro_review.client.errors import GateError, RefusedError
-from neuro_review.client.talks import Heard, Nap, Row, Send, Talk, Talks
+from neuro_review.client.talks import ANSWER_WITHIN, Heard, Nap, Row, Send, Talk, Talks
 
 T = TypeVar("T")
 PATIENCE = 30.0  # seconds
@@ -99,6 +99,10 @@ class ReviewGate:
         """Return what the key can do: a first call that changes nothing."""
         return self._run(self._talks.key())
 
+    def model_in_use(self, workflow: str, *, within: float = ANSWER_WITHIN) -> InUse:
+        """Return which model a workflow's applications are to call, and how; each try ends after so many seconds."""
+        return self._run(self._talks.model_in_use(workflow, within))
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -176,6 +180,10 @@ class AsyncReviewGate:
         """Return what the key can do."""
         return await self._run(self._talks.key())
 
+    async def model_in_use(self, workflow: str, *, within: float = ANSWER_WITHIN) -> InUse:
+        """Return which model a workflow's applications are to call, and how."""
+        return await self._run(self._talks.model_in_use(workflow, within))
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
@@ -223,6 +231,6 @@ def _line(url: str, key: str) -> dict[str, Any]:
 
 def _request(http: httpx.Client | httpx.AsyncClient, send: Send) -> httpx.Request:
     headers = {"Content-Type": "application/json"} if send.body is not None else {}
-    timeout = httpx.Timeout(send.within, connect=CONNECT_WITHIN)
+    timeout = httpx.Timeout(send.within, connect=min(CONNECT_WITHIN, send.within))
     query = dict(send.query) or None
     return http.build_request(send.method, send.path, content=send.body, params=query, headers=headers, timeout=timeout)

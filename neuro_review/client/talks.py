@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import httpx
 
-from neuro_review.client.answers import Feed, Item, Key
+from neuro_review.client.answers import Feed, InUse, Item, Key
 from neuro_review.client.errors import GateError, RefusedError, UnreachableError
 
 T = TypeVar("T")
@@ -190,6 +190,11 @@ class Talks:
         query = {"limit": str(limit)} | ({"after": after} if after else {})
         said, _ = yield from asked(Send("GET", "releases", query=query), self.patience)
         return _read(Feed.read, said)
+
+    def model_in_use(self, workflow: str, within: float) -> Talk[InUse]:
+        """Ask which model a workflow's applications are to call."""
+        said, _ = yield from asked(Send("GET", f"workflows/{quote(workflow, safe='')}", within=within), self.patience)
+        return _read(InUse.read, said)
 
     def _complete(self, row: Mapping[str, Any]) -> Talk[dict[str, Any]]:
         """Return a row with a workflow and a name, so that sending it again never holds it twice."""

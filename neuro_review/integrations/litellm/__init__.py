@@ -2,13 +2,14 @@
 
 * Capture        a callback that hands every completion in
 * capture        the same, made out of NEURO_REVIEW_URL and NEURO_REVIEW_KEY, for a proxy's `callbacks`
+* completion     as LiteLLM's own, with the model that is in use in a workflow; `acompletion` is the same, awaited
 * HoldForReview  a guardrail of the proxy: an answer leaves when a reviewer has decided, and not before
 """
 
 import functools
 from typing import Any
 
-__all__ = ["Capture", "HoldForReview", "capture"]
+__all__ = ["Capture", "HoldForReview", "acompletion", "capture", "completion"]
 
 
 @functools.cache
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from neuro_review.integrations.litellm.guardrail import HoldForReview  # noqa: PLC0415
 
         return HoldForReview
+    if name in ("completion", "acompletion"):
+        from neuro_review.integrations.litellm import following  # noqa: PLC0415
+
+        return getattr(following, name)
     raise AttributeError(name)
