@@ -223,8 +223,8 @@ class Alarm:
     def sentence(self) -> str:
         """Return what was seen, since when, on how many labels, and what to do."""
         return (
-            f"{self.model} in “{self.workflow}” is worse than its target of {self.target * 100:.3g} %: {self.bad:,} of the"
-            f" last {self.labels:,} audited outputs were bad, since {self.since.isoformat()} (UTC). If it were not,"
+            f"{self.model} in “{self.workflow}” is worse than its target of {self.target * 100:.3g} %: {self.bad:,} of"
+            f" the last {self.labels:,} audited outputs were bad, since {self.since.isoformat()} (UTC). If it were not,"
             f" this would be said at most once in {THRESHOLD:,.0f} audited outputs. Look at the"
             " reasons of its bad outputs and at what changed that day; go back to the version before or to another"
             " model. On the Quality page, say that you have seen it: the model is then watched anew."
