@@ -11,9 +11,11 @@ import click
 
 from db.clock import parse_iso
 from db.tables import Verdict
+from neuro_review import phrases
 from neuro_review.cli.base import open_database, operator, print_json, told
 from neuro_review.errors import UnavailableError
 from neuro_review.exports.formats import Format
+from neuro_review.exports.lines import MEANS, Left
 from neuro_review.exports.rows import Filter
 from neuro_review.exports.run import Progress, Written, stream, write
 
@@ -42,36 +44,45 @@ class Instant(click.ParamType[int]):
 @click.option("--model", metavar="M", help="Only outputs of this model.")
 @click.option("--verdict", type=click.Choice([str(one) for one in Verdict]), help="Only reviews with this verdict.")
 @click.option("--reviewer", metavar="R", help="Only reviews of this reviewer (the e-mail address, or the file's name).")
+@click.option("--held-out", is_flag=True, help="Only items that are cases of a held-out eval set; never for training.")
+@click.option("--set", "eval_set", metavar="NAME@N", help="The cases of a version of an eval set, instead of reviews.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @told
 def export_command(
     workflow: str, form: str, out: str, since: int | None, until: int | None, model: str | None, verdict: str | None,
-    reviewer: str | None, as_json: bool,
+    reviewer: str | None, held_out: bool, eval_set: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Write the reviews of a workflow to FILE, one a row, and FILE.manifest.json that says what it holds."""
+    """Write the reviews of a workflow to FILE, and FILE.manifest.json that says what it holds.
+
+    jsonl, csv and parquet hold every review with all columns. The others hold the labels as another tool reads them:
+    what it cannot use is left out and counted; sft, dpo and trl-* never hold what a held-out eval set holds.
+    """
     if out == STDOUT and form == Format.PARQUET:
         raise click.UsageError("Parquet cannot be written to the standard output. Name a file, or choose jsonl or csv.")
     if out == STDOUT and as_json:
         raise click.UsageError("The standard output takes the rows or the JSON, not both. Name a file for the rows.")
-    choice = Filter(since, until, model, Verdict(verdict) if verdict else None, reviewer)
+    choice = Filter(since, until, model, Verdict(verdict) if verdict else None, reviewer, held_out or None)
     database = open_database()
     with _progress() as progress:
+        more: dict[str, Any] = {"choice": choice, "eval_set": eval_set, "progress": progress}
         if out == STDOUT:
-            done = _to_stdout(database, workflow, Format(form), choice, progress)
+            done = _to_stdout(database, workflow, Format(form), more)
         else:
-            done = write(database, operator(), workflow, Format(form), Path(out), choice=choice, progress=progress)
+            done = write(database, operator(), workflow, Format(form), Path(out), **more)
     if as_json:
+        left = {} if done.format.is_table else {"left_out": dict(done.left_out)}
         print_json(
             {"rows": done.rows, "file": str(done.file), "manifest": str(done.manifest), "format": str(done.format)}
+            | left
         )
     else:
         click.echo(_sentence(workflow, done), err=out == STDOUT)
 
 
-def _to_stdout(database: Any, workflow: str, form: Format, choice: Filter, progress: Progress | None) -> Written:
+def _to_stdout(database: Any, workflow: str, form: Format, more: dict[str, Any]) -> Written:
     to = sys.stdout.buffer
     try:
-        return stream(database, operator(), workflow, form, to, choice=choice, progress=progress)
+        return stream(database, operator(), workflow, form, to, **more)
     except UnavailableError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             # Python flushes the output once more when it ends, and would complain where nobody reads.
@@ -81,9 +92,12 @@ def _to_stdout(database: Any, workflow: str, form: Format, choice: Filter, progr
 
 def _sentence(workflow: str, done: Written) -> str:
     where = f" to {done.file}, and what it holds to {done.manifest}" if done.file else ""
+    left = "".join(f"\nLeft out: {done.left_out[why]:,}. {MEANS[why]}" for why in Left if done.left_out[why])
     if not done.rows:
-        return f"Nothing to export: {done.nothing} Wrote no row of “{workflow}”{where}."
-    return f"Wrote {done.rows:,} {'review' if done.rows == 1 else 'reviews'} of “{workflow}”{where}."
+        return f"Nothing to export: {done.nothing} Wrote no row of “{workflow}”{where}.{left}"
+    what = phrases.count(done.rows, "review" if done.format.is_table else "line")
+    labels = "" if done.format.is_table else f", from {phrases.count(done.verdicts.total(), 'label')}"
+    return f"Wrote {what}{labels} of “{workflow}”{where}.{left}"
 
 
 @contextlib.contextmanager

@@ -209,7 +209,7 @@ def _usable(database: Database, labels: list[Any], choice: Choice, known: Known)
             if why:
                 choice.left_out[why] += 1
             else:
-                known.add(said(text.prompt, is_chat=text.prompt_is_chat))
+                known.add(asked(text.prompt, is_chat=text.prompt_is_chat))
                 yield _case(row, text)
 
 
@@ -218,7 +218,7 @@ def _unfit(row: Any, text: Any, known: Known) -> Left | None:
         return Left.ERASED
     if not (text.prompt or "").strip():
         return Left.NO_PROMPT
-    if known.nearest(said(text.prompt, is_chat=text.prompt_is_chat)) is not None:
+    if known.nearest(asked(text.prompt, is_chat=text.prompt_is_chat)) is not None:
         return Left.NEAR_DUPLICATE
     return None
 
@@ -229,6 +229,14 @@ def said(prompt: str, *, is_chat: bool) -> str:
         return prompt
     texts = (message.get("content") for message in orjson.loads(prompt))
     return "\n".join(text if isinstance(text, str) else orjson.dumps(text).decode() for text in texts if text)
+
+
+def asked(prompt: str, *, is_chat: bool) -> str:
+    """Return what makes a prompt its own: `said`, but for instructions that all prompts of an application share."""
+    if not is_chat:
+        return prompt
+    own = [message for message in orjson.loads(prompt) if message.get("role") not in ("system", "developer")]
+    return said(orjson.dumps(own).decode(), is_chat=True) or said(prompt, is_chat=True)
 
 
 def _case(row: Any, text: Any) -> Case:

@@ -199,5 +199,19 @@ def held_out(session: Session, workflow_id: int) -> Iterator[Any]:
     """Yield the cases of every frozen version that is held out, for whoever writes training files.
 
     item_id, case_id, prompt, prompt_is_chat, output, target, name, number; `likeness.Known` finds what is near them.
+    They are read in pieces: their texts need not fit into memory.
     """
-    yield from session.connection().execute(HELD_OUT, {"workflow": workflow_id})
+    in_pieces = session.connection().execution_options(yield_per=200)
+    yield from in_pieces.execute(HELD_OUT, {"workflow": workflow_id})
+
+
+HELD_OUT_VERSIONS = sa.text(
+    "SELECT s.name, n.number FROM eval_set s JOIN eval_version n ON n.set_id = s.id WHERE s.workflow_id = :workflow"
+    " AND s.held_out AND n.frozen_at IS NOT NULL ORDER BY s.name, n.number"
+)
+
+
+def held_out_versions(session: Session, workflow_id: int) -> list[str]:
+    """Return the frozen versions that are held out, as they are named at the command line."""
+    found = session.connection().execute(HELD_OUT_VERSIONS, {"workflow": workflow_id})
+    return [f"{row.name}@{row.number}" for row in found]

@@ -1,8 +1,9 @@
-"""The formats: a page in, bytes out, in JSONL, CSV or Parquet.
+"""The formats: a page in, bytes out, as JSONL, CSV or Parquet; what other tools read is made in `selecting`.
 
 Encoding a page is a plain function, so that another process can do it; the writer joins what was encoded to a file.
 """
 
+import re
 from enum import StrEnum
 from itertools import repeat
 from typing import Any, Protocol
@@ -13,13 +14,45 @@ from neuro_review.exports.columns import COLUMNS, NAMES, Kind
 from neuro_review.exports.rows import Page
 from neuro_review.exports.times import time_texts
 
+UNPRINTABLE = re.compile("[\x7f-\x9f\ufeff\ufffe\uffff]")
+
 
 class Format(StrEnum):
-    """How a file is written."""
+    """How a file is written, or whose it is."""
 
     JSONL = "jsonl"
     CSV = "csv"
     PARQUET = "parquet"
+    SFT = "sft"
+    DPO = "dpo"
+    TRL_SFT = "trl-sft"
+    TRL_DPO = "trl-dpo"
+    TRL_KTO = "trl-kto"
+    INSPECT = "inspect"
+    PROMPTFOO = "promptfoo"
+    OPENAI_EVALS = "openai-evals"
+    OPENAI_EVALS_API = "openai-evals-api"
+    LANGFUSE = "langfuse"
+    LANGSMITH = "langsmith"
+    BRAINTRUST = "braintrust"
+
+    @property
+    def is_table(self) -> bool:
+        """Tell whether it holds every review, with all columns; the others hold labels, as another tool reads them."""
+        return self in (Format.JSONL, Format.CSV, Format.PARQUET)
+
+    @property
+    def trains(self) -> bool:
+        """Tell whether models learn from it: nothing that is held out may be in it."""
+        return self in (Format.SFT, Format.DPO, Format.TRL_SFT, Format.TRL_DPO, Format.TRL_KTO)
+
+    @property
+    def suffix(self) -> str:
+        """Return the ending of its files."""
+        return str(self) if self.is_table else str(Format.JSONL)
+
+
+TABLES = tuple(form for form in Format if form.is_table)
 
 
 class Sink(Protocol):
@@ -51,8 +84,10 @@ def encode(form: Format, page: Page) -> bytes:
     return tables.csv_lines(page) if form is Format.CSV else tables.record_batch(page)
 
 
-def writer(form: Format, out: Sink) -> Writer:
-    """Return what writes a file in this format."""
+def writer(form: Format, out: Sink, name: str = "") -> Writer:
+    """Return what writes a file in this format; promptfoo reads a list in YAML where the file is called so."""
+    if form is Format.PROMPTFOO and name.endswith((".yaml", ".yml")):
+        return YamlLines(out)
     if form is Format.PARQUET:
         from neuro_review.exports.tables import Parquet  # noqa: PLC0415  (as above)
 
@@ -77,6 +112,15 @@ class Lines:
 
     def abandon(self) -> None:
         """Write nothing more."""
+
+
+class YamlLines(Lines):
+    """Joins encoded pages of JSON lines to a list in YAML, of which JSON is a part."""
+
+    def add(self, encoded: bytes) -> None:
+        """Write a page; what JSON may hold as it is and YAML may not is written as its number."""
+        text = UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", encoded.decode())
+        self.out.write(("- " + text[:-1].replace("\n", "\n- ") + "\n").encode())
 
 
 def _jsonl(page: Page) -> bytes:

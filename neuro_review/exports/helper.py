@@ -10,7 +10,7 @@ import orjson
 
 from db.engine import Database, DatabaseUnusableError
 from neuro_review.exports.formats import Format
-from neuro_review.exports.parts import make
+from neuro_review.exports.parts import encoder, make
 from neuro_review.exports.rows import Filter, Question
 
 SMALL_CACHE = "PRAGMA cache_size=-8192"  # pages are read once, in order
@@ -24,11 +24,16 @@ def serve(database: Database, asked: BinaryIO, said: BinaryIO) -> None:
     if database.is_sqlite:
         with database.reading() as session:
             session.connection().exec_driver_sql(SMALL_CACHE)
+    encoded = None
     for line in asked:
         after, upto = line.decode().split()
         try:
-            for part in make(database, question, form, after, upto):
-                facts = {"rows": part.rows, "verdicts": part.verdicts, "models": part.models, "last": part.last}
+            encoded = encoded or encoder(database, question, form)
+            for part in make(database, question, encoded, after, upto):
+                facts = {
+                    "rows": part.rows, "verdicts": part.verdicts, "models": part.models, "left_out": part.left_out,
+                    "last": part.last,
+                }  # fmt: skip
                 said.write(orjson.dumps({"bytes": len(part.data), **facts}) + b"\n")
                 said.write(part.data)
                 said.flush()

@@ -26,6 +26,8 @@ def why_nothing(database: Database, workflow_id: int, choice: Filter) -> str:
 
 def _option(choice: Filter, name: str) -> str:
     value = getattr(choice, name)
+    if name == "held_out":
+        return "--held-out"
     return f"--{name} {iso(value) if name in ('since', 'until') else value}"
 
 

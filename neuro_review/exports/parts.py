@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from db.engine import Database
 from neuro_review.errors import UnavailableError
 from neuro_review.exports.formats import Format, encode
 from neuro_review.exports.rows import END, PAGE_BYTES, START, Page, Question, page_end, read
+from neuro_review.exports.selecting import Encoded, Selection, of_cases, of_page
 
 FIRST_PAGE = 200
 LARGEST_PAGE = 2_000
@@ -35,6 +36,9 @@ STOPPED = "A helper process of the export stopped before it was done. Try again.
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+Encoder = Callable[[Page], Encoded]
+
+
 @dataclass(frozen=True)
 class Part:
     """An encoded page, and what is in it."""
@@ -43,25 +47,39 @@ class Part:
     rows: int
     verdicts: dict[str, int]
     models: dict[str, int]
+    left_out: dict[str, int]
+    """How many reviews are not in it, by why."""
     last: bool
     """It is the last of those between two ids."""
 
 
-def make(database: Database, question: Question, form: Format, after: str, upto: str) -> Iterator[Part]:
+def encoder(database: Database, question: Question, form: Format) -> Encoder:
+    """Return what makes bytes of a page; what it must know of the database it reads now, and only once."""
+    if not form.is_table:
+        selection = Selection(database, question, form)
+        return lambda page: selection.encode(of_page(page))
+
+    def table(page: Page) -> Encoded:
+        if not page.rows:
+            return Encoded()
+        columns = page.columns
+        return Encoded(encode(form, page), page.rows, Counter(columns["verdict"]), Counter(columns["model"]))
+
+    return table
+
+
+def make(database: Database, question: Question, encoded: Encoder, after: str, upto: str) -> Iterator[Part]:
     """Give the reviews after one id and up to another, encoded: in one part, or where the texts are long in several."""
     while True:
         page = read(database, question, after, upto)
         after, last = page.last, page.last >= upto
-        if not page.rows:
-            yield Part(b"", 0, {}, {}, last)
-        else:
-            yield Part(encode(form, page), page.rows, _counted(page, "verdict"), _counted(page, "model"), last)
+        yield _part(encoded(page), last)
         if last:
             return
 
 
-def _counted(page: Page, column: str) -> dict[str, int]:
-    return dict(Counter(page.columns[column]))
+def _part(done: Encoded, last: bool) -> Part:
+    return Part(done.data, done.rows, dict(done.verdicts), dict(done.models), dict(done.left_out), last)
 
 
 class Cutter:
@@ -98,6 +116,9 @@ def parts(database: Database, question: Question, form: Format, helpers: int) ->
         DatabaseUnusableError: the database is away or damaged.
         UnavailableError: a helper failed.
     """
+    if question.version_id is not None:
+        yield from _of_set(database, question, form, question.version_id)
+        return
     cutter = Cutter(database, question.workflow_id)
     found = _apart(cutter, question, form, helpers) if helpers else _here(cutter, question, form)
     for part, scanned in found:
@@ -106,9 +127,16 @@ def parts(database: Database, question: Question, form: Format, helpers: int) ->
 
 
 def _here(cutter: Cutter, question: Question, form: Format) -> Iterator[tuple[Part, int]]:
+    encoded = encoder(cutter.database, question, form)
     for after, upto, scanned in cutter:
-        for part in make(cutter.database, question, form, after, upto):
+        for part in make(cutter.database, question, encoded, after, upto):
             yield part, scanned if part.last else 0
+
+
+def _of_set(database: Database, question: Question, form: Format, version_id: str) -> Iterator[tuple[Part, int]]:
+    selection = Selection(database, question, form)
+    for cases in of_cases(database, version_id):
+        yield _part(selection.encode(cases), True), len(cases)
 
 
 def _apart(cutter: Cutter, question: Question, form: Format, helpers: int) -> Iterator[tuple[Part, int]]:

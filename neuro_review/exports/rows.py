@@ -33,6 +33,8 @@ class Filter:
     model: str | None = None
     verdict: Verdict | None = None
     reviewer: str | None = None
+    held_out: bool | None = None
+    """Only items that are cases of a held-out eval set."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class Question:
     choice: Filter
     as_of: int
     """What was written or left grace after this instant belongs to the next export."""
+    version_id: str | None = None
+    """The version of an eval set whose cases are wanted, instead of reviews."""
+    eval_set: str | None = None
+    """How that is named."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,10 @@ WHERE: dict[str, str] = {
     "model": "i.model = :model",
     "verdict": "v.verdict = :verdict",
     "reviewer": "v.reviewer = :reviewer",
+    "held_out": (
+        ":held_out = EXISTS (SELECT 1 FROM eval_case k JOIN eval_version n ON n.id = k.version_id JOIN eval_set h"
+        " ON h.id = n.set_id WHERE k.item_id = v.item_id AND h.held_out AND n.frozen_at IS NOT NULL)"
+    ),
 }
 LAST_OF_PAGE = sa.text(
     "SELECT id FROM review WHERE workflow_id = :workflow AND id > :after ORDER BY id LIMIT 1 OFFSET :others"

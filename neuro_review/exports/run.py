@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from db.clock import iso, now
-from db.engine import Database
+from db.engine import Database, explained
 from db.tables import Role
 from neuro_review import __version__, workflows
 from neuro_review.access import Actor
@@ -27,9 +27,11 @@ from neuro_review.audit import Action, record
 from neuro_review.content import check_text
 from neuro_review.cycles import few_looks
 from neuro_review.errors import InvalidError, NotAllowedError, UnavailableError
+from neuro_review.eval_sets import rows as eval_sets
 from neuro_review.exports.cells import HOW_TO_READ
 from neuro_review.exports.columns import A_ROW, COLUMNS
 from neuro_review.exports.formats import Format, Writer, writer
+from neuro_review.exports.lines import A_LINE, MEANS, Left
 from neuro_review.exports.nothing import why_nothing
 from neuro_review.exports.parts import helpers_for, parts
 from neuro_review.exports.rows import Filter, Question, count
@@ -50,6 +52,11 @@ class Written:
     sha256: str = ""
     bytes: int = 0
     rows: int = 0
+    """Rows, or lines: of some labels a format makes two."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """How many reviews are not in it, by why; only where another tool reads it."""
+    kept_out: list[str] = field(default_factory=list)
+    """The held-out versions of eval sets against which a training file was held."""
     verdicts: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     nothing: str = ""
@@ -58,18 +65,20 @@ class Written:
 
 def write(
     database: Database, by: Actor, workflow: str, form: Format, out: Path, *, choice: Filter = EVERYTHING,
-    progress: Progress | None = None,
+    eval_set: str | None = None, progress: Progress | None = None,
 ) -> Written:  # fmt: skip
-    """Write the reviews of a workflow to a file, with a manifest beside it, replacing what was there.
+    """Write the reviews of a workflow, or a version of an eval set of it, to a file, replacing what was there.
+
+    A manifest beside it says what it holds.
 
     Raises:
-        NotFoundError: there is no such workflow.
+        NotFoundError: there is no such workflow, or no such version.
         NotAllowedError: this person may not export it.
-        InvalidError: the file cannot be written there.
+        InvalidError: the file cannot be written there, or that is not to be had in this format.
         UnavailableError: the disk is full, or failed; what was there before is still there.
         DatabaseUnusableError: the database is away or damaged.
     """
-    question = _ask(database, by, workflow, choice)
+    question = _ask(database, by, workflow, form, choice, eval_set)
     _check_place(out)
     manifest = out.with_name(out.name + ".manifest.json")
     _check_place(manifest)
@@ -87,17 +96,18 @@ def write(
 
 def stream(
     database: Database, by: Actor, workflow: str, form: Format, to: BinaryIO, *, choice: Filter = EVERYTHING,
-    progress: Progress | None = None,
+    eval_set: str | None = None, progress: Progress | None = None,
 ) -> Written:  # fmt: skip
-    """Write the reviews of a workflow to an open stream; what had left when it broke off is logged as well.
+    """Write what `write` does to an open stream; what had left when it broke off is logged as well.
 
     Raises:
-        NotFoundError: there is no such workflow.
+        NotFoundError: there is no such workflow, or no such version.
         NotAllowedError: this person may not export it.
+        InvalidError: that is not to be had in this format.
         UnavailableError: the stream was closed, or its disk is full.
         DatabaseUnusableError: the database is away or damaged.
     """
-    question = _ask(database, by, workflow, choice)
+    question = _ask(database, by, workflow, form, choice, eval_set)
     done, complete = Written(form), False
     try:
         _copy(database, question, Out(to, Path("the output")), done, progress)
@@ -107,14 +117,31 @@ def stream(
     return done
 
 
-def _ask(database: Database, by: Actor, workflow: str, choice: Filter) -> Question:
+ONLY_LABELS = "The cases of an eval set are written in a format of another tool. Choose sft, inspect or the like."
+NO_FILTER = "An eval set names its cases itself. Leave the filters away."
+NEVER_TRAINED_ON = "What is held out is kept out of every training file. Leave --held-out away."
+OTHER_SET = "The eval set “{}” belongs to another workflow. Name that one."
+
+
+def _ask(
+    database: Database, by: Actor, workflow: str, form: Format, choice: Filter, eval_set: str | None
+) -> Question:  # fmt: skip
+    if choice.held_out and form.trains:
+        raise InvalidError(NEVER_TRAINED_ON, "held_out")
+    if eval_set is not None and (form.is_table or choice != EVERYTHING):
+        raise InvalidError(ONLY_LABELS if form.is_table else NO_FILTER, "set")
     name = " ".join(workflow.split())  # as it was written down when the workflow was made
     check_text(name, "workflow")
     with database.reading() as session:
         found = workflows.by_name(session, name)
-    if not by.may(Role.EXPORT, found.id):
-        raise NotAllowedError(f"You may not export the workflow “{found.name}”. Ask an admin for the role export.")
-    return Question(found.id, found.name, choice, now())
+        if not by.may(Role.EXPORT, found.id):
+            raise NotAllowedError(f"You may not export the workflow “{found.name}”. Ask an admin for the role export.")
+        if eval_set is None:
+            return Question(found.id, found.name, choice, now())
+        version = eval_sets.version(session, eval_set, by)
+    if version.workflow_id != found.id:
+        raise InvalidError(OTHER_SET.format(version.name), "set")
+    return Question(found.id, found.name, choice, now(), version.id, version.ref)
 
 
 class Out:
@@ -218,19 +245,25 @@ def _unfinished(path: Path) -> Iterator[Unfinished]:
 
 
 def _copy(database: Database, question: Question, out: Out, done: Written, progress: Progress | None) -> None:
-    total = count(database, question.workflow_id)
+    if done.format.trains:
+        with explained(), database.reading() as session:
+            done.kept_out = eval_sets.held_out_versions(session, question.workflow_id)
+    total = 0 if question.version_id else count(database, question.workflow_id)
     looked_at = 0
     with few_looks(), _writing(done.format, out) as file:
         for part, scanned in parts(database, question, done.format, helpers_for(total)):
             if part.rows:
                 file.add(part.data)
             done.rows += part.rows
+            done.left_out.update(part.left_out)
             done.verdicts.update(part.verdicts)
             done.models.update(part.models)
             looked_at += scanned
             if progress:
                 progress(looked_at, max(total, looked_at))
-    if not done.rows:
+    if not done.rows and done.left_out:
+        done.nothing = "all of it is left out."
+    elif not done.rows:
         done.nothing = why_nothing(database, question.workflow_id, question.choice)
     out.flush()
     done.sha256, done.bytes = out.hash.hexdigest(), out.length
@@ -238,7 +271,7 @@ def _copy(database: Database, question: Question, out: Out, done: Written, progr
 
 @contextlib.contextmanager
 def _writing(form: Format, out: Out) -> Iterator[Writer]:
-    file = writer(form, out)
+    file = writer(form, out, out.path.name)
     try:
         yield file
         file.close()
@@ -293,12 +326,25 @@ def _manifest(by: Actor, question: Question, done: Written) -> dict[str, Any]:
         "rows": done.rows,
         "rows_by_verdict": dict(sorted(done.verdicts.items())),
         "rows_by_model": dict(sorted(done.models.items())),
-        "row": A_ROW,
+        **(_of_rows(done) if done.format.is_table else _of_labels(question, done)),
         "time_axis": "since and until go by created_at of the item, since included, until not; all times are UTC.",
-        **({"csv": HOW_TO_READ} if done.format is Format.CSV else {}),
-        "columns": [{"name": c.name, "holds": c.kind, "means": c.means} for c in COLUMNS],
         "software": f"neuro-review {__version__}",
     }
+
+
+def _of_rows(done: Written) -> dict[str, Any]:
+    columns = [{"name": c.name, "holds": c.kind, "means": c.means} for c in COLUMNS]
+    return {"row": A_ROW, **({"csv": HOW_TO_READ} if done.format is Format.CSV else {}), "columns": columns}
+
+
+def _of_labels(question: Question, done: Written) -> dict[str, Any]:
+    """Say what a file for another tool is made of, and what of the workflow is not in it."""
+    left = {str(why): {"reviews": done.left_out[why], "means": MEANS[why]} for why in Left if done.left_out[why]}
+    return {
+        "row": A_LINE[done.format], "labels": done.verdicts.total(), "left_out": left,
+        **({"held_out_sets": done.kept_out} if done.format.trains else {}),
+        **({"eval_set": question.eval_set} if question.eval_set else {}),
+    }  # fmt: skip
 
 
 def _log(database: Database, by: Actor, question: Question, done: Written, *, complete: bool) -> None:
@@ -306,5 +352,7 @@ def _log(database: Database, by: Actor, question: Question, done: Written, *, co
         "format": done.format, "filter": asked_for(question.choice), "rows": done.rows, "sha256": done.sha256 or None,
         "to": "file" if done.file else "stream", "complete": complete,
     }  # fmt: skip
+    if not done.format.is_table:
+        facts |= {"left_out": dict(done.left_out), "eval_set": question.eval_set}
     with database.writing() as session:
         record(session, f"workflow/{question.workflow_id}", by.audit_name, Action.EXPORT_WRITTEN, facts)

@@ -19,6 +19,7 @@ from neuro_review.eval_runs.asking import Asked
 from neuro_review.eval_sets import rows as eval_sets
 from neuro_review.exports.formats import Format
 from neuro_review.exports.rows import Filter
+from neuro_review.exports.run import NEVER_TRAINED_ON
 from neuro_review.imports.fields import Fields
 from neuro_review.jobs import columns, files
 from neuro_review.jobs.rows import NEEDS, find
@@ -79,6 +80,8 @@ def ask_export(session: Session, job_id: str, by: Actor, *, workflow_id: int, fo
         raise InvalidError("The last day lies before the first. Choose another one.", "until")
     for name in ("model", "reviewer"):
         check_text(getattr(choice, name) or "", name)
+    if choice.held_out and form.trains:
+        raise InvalidError(NEVER_TRAINED_ON, "held_out")
     _ask(session, job_id, by, JobKind.EXPORT, workflow_id, {"format": form, "filter": asdict(choice)})
 
 

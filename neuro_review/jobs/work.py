@@ -68,13 +68,15 @@ def _export(database: Database, job: Job, by: Actor, workflow: str, told: Told) 
     done = exports.write(
         database, by, workflow, form, out, choice=choice, progress=lambda looked_at, of: told(looked_at, of, {})
     )
-    return {"rows": done.rows, "bytes": done.bytes, "sha256": done.sha256, "file": out.name}
+    left = {} if form.is_table else {"left_out": done.left_out.total()}
+    return {"rows": done.rows, "bytes": done.bytes, "sha256": done.sha256, "file": out.name} | left
 
 
 def file_name(workflow: str, form: Format, at: int | None = None) -> str:
     """Return what an export is called: plain letters, so that every system can keep it."""
     plain = re.sub(r"[^A-Za-z0-9]+", "-", workflow).strip("-").lower()[:60] or "workflow"
-    return f"{plain}-{iso(now() if at is None else at)[:19].replace(':', '')}.{form}"
+    whose = "" if form.is_table else f"-{form}"
+    return f"{plain}{whose}-{iso(now() if at is None else at)[:19].replace(':', '')}.{form.suffix}"
 
 
 def sentence(error: Exception, job: Job) -> str:

@@ -11,6 +11,7 @@ from neuro_review.access import Actor
 from neuro_review.exports import preview
 from neuro_review.exports.columns import COLUMNS
 from neuro_review.exports.formats import Format
+from neuro_review.exports.lines import A_LINE
 from neuro_review.exports.preview import Preview
 from neuro_review.exports.rows import Filter
 from neuro_review.jobs import asking
@@ -22,11 +23,13 @@ SEEN = "_export_seen"
 COUNTED_FOR = 10 * SECOND
 """So long the same question is not asked again; where counting takes seconds, twenty times as long as that."""
 SHOWN = ("verdict", "reviewer", "model", "output", "final_text", "reasons", "external_id", "created_at", "reviewed_at")
-HINTS = {
+HINTS: dict[Format, str] = {
     Format.JSONL: "Every text as it is, one review a line.",
     Format.CSV: "Safe to open in a spreadsheet: what could be a formula gets an apostrophe in front.",
     Format.PARQUET: "Typed columns, compressed; the smallest file.",
-}
+} | A_LINE
+WHOLE = " What is not a label, or cannot be used there, is left out and counted."
+HELD_OUT = " So is whatever a held-out eval set of the workflow holds, or nearly holds."
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,8 @@ def form(by: Actor, flows: list[Workflow]) -> tuple[Asked, Preview]:
     names = {flow.id: flow.name for flow in flows}
     first, second = st.columns([2, 1])
     flow_id = first.selectbox("Workflow", list(names), format_func=lambda one: names[one], key="export_workflow")
-    kind = second.segmented_control(
-        "Format", list(FORMATS), format_func=lambda one: FORMATS[one], default=Format.JSONL, required=True,
-        key="export_format",
-    )  # fmt: skip
-    form = Format(kind or Format.JSONL)
-    st.caption(HINTS[form])
+    form = second.selectbox("Format", list(FORMATS), format_func=lambda one: FORMATS[one], key="export_format")
+    st.caption(HINTS[form] + ("" if form.is_table else WHOLE) + (HELD_OUT if form.trains else ""))
     choice = _filter(by, flow_id)
     return Asked(st.session_state.setdefault(NEXT, new_id()), flow_id, form, choice), _counted(by, flow_id, choice)
 

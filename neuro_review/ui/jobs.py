@@ -13,7 +13,13 @@ from neuro_review.settings import settings
 
 LOOKED_AT_EVERY = 1.0  # seconds, while something is under way
 LONG_WAIT = 20_000_000  # microseconds after which somebody must be told why nothing happens
-FORMATS = {Format.JSONL: "JSON lines", Format.CSV: "CSV", Format.PARQUET: "Parquet"}
+FORMATS = {
+    Format.JSONL: "JSON lines", Format.CSV: "CSV", Format.PARQUET: "Parquet", Format.SFT: "OpenAI fine-tuning",
+    Format.DPO: "OpenAI preferences (DPO)", Format.TRL_SFT: "TRL SFT", Format.TRL_DPO: "TRL DPO",
+    Format.TRL_KTO: "TRL KTO", Format.INSPECT: "Inspect", Format.PROMPTFOO: "promptfoo",
+    Format.OPENAI_EVALS: "OpenAI Evals", Format.OPENAI_EVALS_API: "OpenAI Evals API", Format.LANGFUSE: "Langfuse",
+    Format.LANGSMITH: "LangSmith", Format.BRAINTRUST: "Braintrust",
+}  # fmt: skip
 NO_WORKER = (
     "Nothing works on it: this app starts no background worker (NEURO_REVIEW_WORKER=false). Start one beside it:"
     " python -m neuro_review worker"
@@ -80,7 +86,9 @@ def _export(job: Job) -> None:
 
 
 def _made(job: Job) -> None:
-    held = phrases.count(job.result["rows"], "review")
+    held = phrases.count(job.result["rows"], "review" if Format(job.asked["format"]).is_table else "line")
+    if job.result.get("left_out"):
+        held += f", {phrases.count(job.result['left_out'], 'review')} left out"
     if job.is_expired:
         st.text(f"{held}. The file was kept for 24 hours and is gone; export again.")
         return
@@ -105,12 +113,17 @@ def _manifest(job: Job) -> None:
     ui.plain(f"Filter: {asked or 'none'}")
     st.caption("SHA-256 of the file")
     st.code(facts["sha256"], language=None)
-    columns = facts["columns"]
-    st.dataframe(
-        {"Column": [one["name"] for one in columns], "Holds": [one["holds"] for one in columns],
-         "Means": [one["means"] for one in columns]},
-        hide_index=True, height=260, column_config={"Means": st.column_config.TextColumn(width="large")},
-    )  # fmt: skip
+    if "columns" in facts:
+        columns = facts["columns"]
+        st.dataframe(
+            {"Column": [one["name"] for one in columns], "Holds": [one["holds"] for one in columns],
+             "Means": [one["means"] for one in columns]},
+            hide_index=True, height=260, column_config={"Means": st.column_config.TextColumn(width="large")},
+        )  # fmt: skip
+    for one in facts.get("left_out", {}).values():
+        ui.plain(f"{one['reviews']:,} left out: {one['means']}")
+    if facts.get("held_out_sets"):
+        ui.plain(f"Held out: {', '.join(facts['held_out_sets'])}")
 
 
 def _head(job: Job, name: str, more: str) -> None:

@@ -279,3 +279,16 @@ def test_a_verdict_that_was_undone_is_no_case(db: Database, team: Team, record: 
     record([label(2)])
 
     assert [one.prompt for one in cases(db, make())] == [question(2)]
+
+
+def test_instructions_that_all_prompts_share_make_no_two_cases_alike(
+    record: Callable[[list[dict[str, Any]]], None], make: Callable[..., Version]
+) -> None:
+    shared = {"role": "system", "content": "You are the assistant of a shop that sells instruments. " * 20}
+    asked = [[shared, {"role": "user", "content": question(n)}] for n in range(5)]
+    record([label(n, prompt=prompt) for n, prompt in enumerate(asked)])
+    record([label(5, prompt=asked[0])])
+
+    made = make()
+
+    assert (made.cases, made.left_out) == (5, {"near_duplicate": 1})

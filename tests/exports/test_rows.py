@@ -9,7 +9,7 @@ from db.clock import MINUTE, SECOND, iso, new_id, now, parse_iso
 from db.engine import Database
 from db.tables import Verdict
 from neuro_review import decisions, queue, releases
-from neuro_review.exports.formats import Format
+from neuro_review.exports.formats import TABLES, Format
 from neuro_review.exports.rows import BY_INDEX, END, FROM, START, WHERE, Filter, page_query
 from tests.conftest import Clock, Team
 from tests.exports.stock import decide, held, past, rows, set_grace, written
@@ -31,7 +31,7 @@ def test_every_format_gives_back_the_same_values(db: Database, team: Team, tmp_p
     set_grace(db, team.support, 0)
     decide(db, team.support, team.bo, Verdict.APPROVE)
 
-    lines, cells, typed = (rows(written(db, tmp_path, form)) for form in Format)
+    lines, cells, typed = (rows(written(db, tmp_path, form)) for form in TABLES)
 
     assert lines == cells == typed
     first = lines[0]
@@ -160,7 +160,7 @@ def test_erased_content_is_null(db: Database, team: Team, tmp_path: Path) -> Non
         run(sa.text("UPDATE item SET end_user = NULL WHERE id = :id"), {"id": item_id})
 
     gone = ("prompt", "output", "final_text", "correction", "note", "context", "metadata", "end_user")
-    for form in Format:
+    for form in TABLES:
         (row,) = rows(written(db, tmp_path, form))
         assert [row[name] for name in gone] == [None] * len(gone)
         assert row["verdict"] == "correct"
@@ -251,7 +251,7 @@ def test_long_reviews_after_short_ones_make_short_pages(
         assert max(sizes) <= 20 + 12 and sizes[-1] <= 16
 
 
-CHOICES = [Filter(), Filter(since=1, until=2, model="m", verdict=Verdict.REJECT, reviewer="r")]
+CHOICES = [Filter(), Filter(since=1, until=2, model="m", verdict=Verdict.REJECT, reviewer="r", held_out=True)]
 
 
 @pytest.mark.parametrize("choice", CHOICES)

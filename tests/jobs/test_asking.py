@@ -87,7 +87,9 @@ def test_only_who_may_export_asks_for_an_export(
     job = find(db, ask_export(add_person("Exa", Role.EXPORT, team.support.id), Format.CSV, Filter(model="m")))
 
     assert job.asked["format"] == "csv"
-    assert job.asked["filter"] == {"since": None, "until": None, "model": "m", "verdict": None, "reviewer": None}
+    assert job.asked["filter"] == {
+        "since": None, "until": None, "model": "m", "verdict": None, "reviewer": None, "held_out": None,
+    }  # fmt: skip
 
 
 def test_places_are_those_where_the_person_may(db: Database, team: Team) -> None:

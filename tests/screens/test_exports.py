@@ -17,6 +17,7 @@ from neuro_review.exports.rows import Filter
 from neuro_review.jobs import keeper, rows
 from neuro_review.jobs import run as process
 from tests.conftest import Clock, Team
+from tests.exports.labels import hold_out, labels
 from tests.exports.stock import decide, held, past, set_grace
 from tests.web.conftest import browser, door
 
@@ -82,7 +83,7 @@ def test_an_export_goes_from_the_form_to_the_file(
 
     app.selectbox(key=f"export_model_{team.support.id}").set_value("larch").run()
     assert "3 reviews." in words(app)
-    app.segmented_control(key="export_format").set_value("csv").run()
+    app.selectbox(key="export_format").set_value("csv").run()
     app.button(key="start").click().run()
 
     (job,) = mine(db, team.olu)
@@ -101,6 +102,26 @@ def test_an_export_goes_from_the_form_to_the_file(
     assert got.headers["content-disposition"] == f'attachment; filename="{name}"'
     assert len(got.text.splitlines()) == 4
     assert client.get(f"/files/{job.id}/manifest").json()["rows"] == 3
+
+
+def test_labels_go_out_as_another_tool_reads_them_and_what_is_left_out_is_said(
+    db: Database, team: Team, open_page: Open
+) -> None:
+    labels(db, team)
+    hold_out(db, models=("larch",), verdicts=(Verdict.CORRECT,))
+    app = open_page(team.olu)
+    app.selectbox(key="export_format").set_value("dpo").run()
+    assert any("So is whatever a held-out eval set" in one.value for one in app.caption)
+    app.selectbox(key="export_format").set_value("trl-kto").run()
+    app.button(key="start").click().run()
+    work(db)
+    app.run()
+
+    (job,) = mine(db, team.olu)
+    assert str(job.result["file"]).startswith("support-trl-kto-") and str(job.result["file"]).endswith(".jsonl")
+    assert any(said.startswith("6 lines, 8 reviews left out · ") for said in words(app))
+    assert "2 left out: It is a case of an eval set that is held out." in words(app)
+    assert "Held out: exam@1" in words(app)
 
 
 def test_a_file_is_given_to_nobody_but_who_asked(
