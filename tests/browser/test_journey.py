@@ -11,7 +11,7 @@ from neuro_review import samples
 from tests.browser.house import PASSWORD, SAMPLES, App, Tab, expect
 
 pytestmark = pytest.mark.browser
-STANDS = "NOT EXISTS (SELECT 1 FROM retraction t WHERE t.decision_id = decision.id)"
+LAST = "SELECT max(final_at) AS at FROM decision d WHERE NOT EXISTS (SELECT 1 FROM retraction WHERE decision_id = d.id)"
 CORRECTED = "Your kettle has arrived, thank you. We are refunding 49.00 EUR to your card within 3–5 working days."
 ITEM = (
     "SELECT i.id, i.status, i.lease_by, i.lease_until, v.verdict, v.reasons, v.reviewer, t.text FROM item i"
@@ -91,8 +91,7 @@ def test_a_newcomer_gets_from_the_first_visit_to_exported_verdicts(
     expect(ada.card).to_contain_text("3 verdicts today")
 
     app.until("SELECT count(*) FROM decision HAVING count(*) = 4")  # one of them was undone
-    final_at = app.row(f"SELECT max(final_at) AS at FROM decision WHERE {STANDS}").at
-    ada.page.wait_for_timeout(max(0, final_at - now()) / 1000 + 2_000)
+    ada.page.wait_for_timeout(max(0, app.row(LAST).at - now()) / 1000 + 2_000)
     out = tmp_path / "labels.jsonl"
     app.command("export", "--workflow", samples.NAME, "--format", "jsonl", "--out", str(out))
     rows = {row["external_id"]: row for row in map(orjson.loads, out.read_bytes().splitlines())}
