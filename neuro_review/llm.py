@@ -4,6 +4,7 @@ LiteLLM is imported at the first call and never in the process of the screens: i
 """
 
 import functools
+import gc
 import importlib.metadata
 import logging
 import os
@@ -17,6 +18,10 @@ PATIENCE = 120.0  # seconds for one answer
 TRY_AGAIN = frozenset({408, 409, 429})
 NO_KEY = "no key"
 """Sent where none is named: to an address of one's own a key of the environment must never go by mistake."""
+
+ANY_PRICE = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
+"""Told to LiteLLM for a model without a price, or it would search its list at every call; what it makes of it is not
+read: such a cost is unknown, or comes of the price that was named for the way."""
 
 
 class NoAnswerError(NeuroReviewError):
@@ -82,6 +87,7 @@ def _litellm() -> Any:
     litellm.telemetry = False
     for name in ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "openai", "httpx"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what they say can hold a prompt
+    gc.freeze()  # its hundreds of thousands of objects stay; looking through them costs a tenth of a run
     return litellm
 
 
@@ -100,13 +106,20 @@ def _cost(way: Way, prompt_tokens: int | None, completion_tokens: int | None) ->
         return None
     if way.price is not None:
         return int(prompt_tokens * way.price[0] + completion_tokens * way.price[1] + 0.5)
-    try:
-        paid = _litellm().cost_per_token(
-            model=way.model, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens
-        )
-    except Exception:  # it raises what it likes for a model that it does not know
+    if not _is_listed(way.model):
         return None
+    paid = _litellm().cost_per_token(model=way.model, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
     return int(sum(paid) * 1_000_000 + 0.5)
+
+
+@functools.cache
+def _is_listed(model: str) -> bool:
+    """Tell whether LiteLLM has a price for a model; asked once, before it is told any."""
+    try:
+        _litellm().cost_per_token(model=model, prompt_tokens=1, completion_tokens=1)
+    except Exception:  # it raises what it likes
+        return False
+    return True
 
 
 async def complete(way: Way, messages: list[dict[str, Any]], *, response_format: dict[str, Any] | None = None) -> Said:
@@ -127,6 +140,8 @@ async def complete(way: Way, messages: list[dict[str, Any]], *, response_format:
         options["api_base"] = way.api_base
     if way.key_variable is not None or way.api_base is not None:
         options["api_key"] = os.environ.get(way.key_variable or "") or NO_KEY
+    if not _is_listed(way.model):
+        options |= ANY_PRICE
     began = time.perf_counter()
     try:
         answer = await litellm.acompletion(

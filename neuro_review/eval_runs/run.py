@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
+import uvloop
 
 from db.engine import Database
 from db.tables import RunOutcome, ScoredBy
 from neuro_review import llm, scorers
+from neuro_review.cycles import few_looks
 from neuro_review.errors import InvalidError
 from neuro_review.eval_runs import judging, storing
 from neuro_review.eval_runs.asking import RECORDED
@@ -55,7 +57,9 @@ def work_on(
         for one in (*run.candidates, run.judge):
             if run.budget_micro is not None and one and one.model != RECORDED and not llm.knows_price(one):
                 raise InvalidError(NO_BUDGET.format(one.model), "budget")
-        outcome = asyncio.run(runner.drive())
+        # uvloop, and a collector that looks seldom, because a run is bound by this processor: by LiteLLM for the most.
+        with few_looks(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            outcome = loop.run(runner.drive())
     except BaseException:
         with database.writing() as session:
             storing.let_go(session, run)

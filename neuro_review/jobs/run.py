@@ -24,6 +24,7 @@ from neuro_review.jobs.rows import NOT_THERE, Job, find
 
 LOG = logging.getLogger("neuro_review.jobs")
 TOLD_EVERY = 0.7  # seconds
+GIVES_WAY = 10  # who waits at a screen for a processor comes first
 DONE, STOPPED, BROKEN = 0, 3, 4
 """How the process ends; only after BROKEN the attempt counts."""
 
@@ -100,6 +101,8 @@ def _done(database: Database, job: Job, heart: Heart) -> tuple[dict[str, Any], s
 
 def main(job_id: str, attempt: int) -> int:
     """Run a job in this process."""
+    if hasattr(os, "nice"):
+        os.nice(GIVES_WAY)
     gc.freeze()
     gc.set_threshold(100_000)  # rows make no cycles; looking for them so often costs a tenth of this process
     logging.basicConfig(level=logging.INFO, format="%(asctime)s job %(message)s")

@@ -1,4 +1,4 @@
-"""Benches, on demand: `python -m tests.bench store`, `… review`, `… gate`, `… quality` and `… quality-coverage`.
+"""Benches, on demand: `python -m tests.bench store`, `… review`, `… gate`, `… evals`, `… quality` and more.
 
 store: imports, exports, and the steps of a reviewer over the database.
 
@@ -25,6 +25,13 @@ quality: what the server does for the Quality page, over the counts of so many l
 --sizes A,B,C     how many labels (50000,500000,5000000)
 --times N         how often the page is asked for afterwards (20)
 
+evals: calls a second and memory of an eval run with real LiteLLM and a provider that takes 50 ms, and Review meanwhile.
+
+--sizes N         how many cases, each asked of 4 candidates (5000)
+--rows N          how many outputs are held (20,000)
+--times N         how often the key is pressed (200); the last half counts
+--only WHAT       calls or screen
+
 quality-coverage: whether intervals of risk-routed labels hold the truth, and how soon a change is seen; simulated.
 
 --times N         repetitions a cell (2,000)
@@ -32,7 +39,7 @@ quality-coverage: whether intervals of risk-routed labels hold the truth, and ho
 
 All:
 
---engine WHICH    sqlite, postgresql or both (store: both, review and gate: sqlite)
+--engine WHICH    sqlite, postgresql or both (store and quality: both, the others: sqlite)
 --quick           tiny numbers: does it run at all?
 """
 
@@ -112,6 +119,28 @@ def gate(options: argparse.Namespace) -> None:
             print(f"\n{engine}, after: {pace()}", flush=True)
 
 
+def evals(options: argparse.Namespace) -> None:
+    from tests.bench import evals as bench
+    from tests.bench import outputs, screen
+    from tests.browser.house import SECRET, chromium
+
+    os.environ["NEURO_REVIEW_SECRET"] = SECRET  # what this process does beside the app needs the app's own settings
+    print(machine())
+    for engine in options.engines:
+        with tempfile.TemporaryDirectory(prefix="nr-bench-") as name, databases(engine, Path(name)) as fresh:
+            print(f"\n{engine}, before: {pace()}", flush=True)
+            folder, cases = Path(name), options.sizes[0]
+            if options.only in (None, "calls"):
+                print(bench.calls(engine, fresh(), cases), flush=True)
+            if options.only in (None, "screen"):
+                if not outputs.are_here():
+                    sys.exit(outputs.MISSING)
+                with screen.said(), chromium() as browser:
+                    for table in bench.screen(engine, browser, fresh, folder, options.rows, options.times, cases):
+                        print(table, flush=True)
+            print(f"\n{engine}, after: {pace()}", flush=True)
+
+
 def quality(options: argparse.Namespace) -> None:
     from tests.bench import quality as bench
 
@@ -149,7 +178,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--engine", choices=("sqlite", "postgresql", "both"))
     parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")])
     parser.add_argument("--times", type=int)
-    parser.add_argument("--only", choices=("files", "queue", "submits", "webhooks", "screen"))
+    parser.add_argument("--only", choices=("files", "queue", "submits", "webhooks", "screen", "calls"))
     parser.add_argument("--beside", choices=("label-studio",))
     parser.add_argument("--peer", type=lambda text: Path(text).resolve())
     parser.add_argument("--seed", type=int, default=20_261_125)
@@ -159,12 +188,12 @@ def main(arguments: list[str]) -> None:
     rows, times, sizes = (500_000, 1_000, [10_000, 100_000, 1_000_000]) if storing else (20_000, 200, [])
     times = {"gate": 5, "quality": 20, "quality-coverage": 2_000}.get(options.what, times)
     # Of the gate: how many verdicts, and how many keys.
-    sizes = {"gate": [200], "quality": [50_000, 500_000, 5_000_000]}.get(options.what, sizes)
+    sizes = {"gate": [200], "evals": [5_000], "quality": [50_000, 500_000, 5_000_000]}.get(options.what, sizes)
     if options.quick:
         rows, times, sizes = (
             600 if storing else 200,
             1 if options.what == "gate" else 10,
-            [10] if options.what == "gate" else [50, 100, 200],
+            {"gate": [10], "evals": [40]}.get(options.what, [50, 100, 200]),
         )
         options.rows = options.times = None
     options.rows, options.times, options.sizes = options.rows or rows, options.times or times, options.sizes or sizes
@@ -174,7 +203,8 @@ def main(arguments: list[str]) -> None:
 
 
 BENCHES = {
-    "store": store, "review": review, "gate": gate, "quality": quality, "quality-coverage": quality_coverage,
+    "store": store, "review": review, "gate": gate, "evals": evals, "quality": quality,
+    "quality-coverage": quality_coverage,
 }  # fmt: skip
 
 

@@ -62,6 +62,15 @@ def test_the_gate_bench_runs_and_every_verdict_is_told() -> None:
     assert "verdict stored (no grace) to webhook received" in ran.stdout
 
 
+def test_the_bench_of_eval_runs_runs_and_every_answer_is_stored_once() -> None:
+    command = [sys.executable, "-m", "tests.bench", "evals", "--quick", "--only", "calls"]
+
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr[-2_000:]
+    assert "Each answer scored and stored once, none failed" in ran.stdout
+
+
 @pytest.mark.skipif(not outputs.are_here(), reason=outputs.MISSING)
 def test_the_real_outputs_are_of_the_lengths_they_are_said_to_be_and_no_two_alike() -> None:
     texts = [row["output"] for row in outputs.submissions(3_000)]

@@ -29,7 +29,7 @@ def marks() -> Callable[[float], None]:
 
 
 def main(what: str, url: str, path: str, workflow: str, form: str = "") -> None:
-    work = _importing if what == "import" else _exporting
+    work = {"import": _importing, "evals": _asking}.get(what, _exporting)
     database = Database(url)
     with database.reading() as session:
         session.connection()  # open, as a server is
@@ -64,6 +64,18 @@ def _exporting(database: Database, path: Path, workflow: str, form: str) -> Call
             told(looked_at / (total or 1))
 
         return write(database, OPERATOR, workflow, Format(form), path, progress=show).rows
+
+    return run
+
+
+def _asking(database: Database, path: Path, run_id: str, form: str) -> Callable[[Callable[[float], None]], int]:
+    from neuro_review import llm
+    from neuro_review.eval_runs.run import work_on
+
+    llm.prices()  # LiteLLM is loaded once, whatever the run
+
+    def run(told: Callable[[float], None]) -> int:
+        return int(work_on(database, run_id, told=lambda done, total, _: told(done / (total or 1)))["total"])
 
     return run
 
