@@ -13,6 +13,7 @@ NEAR = 0.9
 MOST_WORDS = 1_000
 WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 DIGITS = re.compile(r"\d+")
+Word = tuple[str, int]
 
 
 class Kind(StrEnum):
@@ -59,45 +60,64 @@ def near(one: str, other: str) -> bool:
 
 
 class Known:
-    """Texts that are there already, so that one more is held against the few that could be near it, not against all."""
+    """Texts that are there already, so that one more is held against the few that could be near it, not against all.
+
+    Two texts that share 9 words of 10 share at least ceil(0.818 n) of the n words of either, so in any one order of all
+    words the first n - ceil(0.818 n) + 1 of both have one in common. Rare words come first in it: what many texts have,
+    such as the instructions of an application, then leads to none of them. How rare a word is, is counted anew when
+    there are twice as many texts.
+    """
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.by_word: dict[tuple[str, int], list[int]] = defaultdict(list)
         self.empty: int | None = None
+        self._by_word: dict[Word, list[int]] = defaultdict(list)
+        self._in_texts: Counter[Word] = Counter()
+        self._counted = 1
 
     def add(self, text: str) -> None:
         """Take a text in."""
-        number = len(self.texts)
         self.texts.append(text)
-        telling = _telling(text)
-        for word in telling:
-            self.by_word[word].append(number)
-        if not telling:
-            self.empty = number
+        if len(self.texts) < 2 * self._counted:
+            self._index(len(self.texts) - 1)
+            return
+        self._counted = len(self.texts)
+        self._in_texts = Counter(word for one in self.texts for word in _counted(one))
+        self._by_word.clear()
+        for number in range(len(self.texts)):
+            self._index(number)
 
     def nearest(self, text: str) -> int | None:
         """Return the number, counted from 0 in the order they were taken in, of a text that says nearly the same."""
-        telling = _telling(text)
+        telling = self._telling(text)
         if not telling:
             return self.empty
-        tried = dict.fromkeys(number for word in telling for number in self.by_word.get(word, ()))
+        tried = dict.fromkeys(number for word in telling for number in self._by_word.get(word, ()))
         return next((number for number in tried if near(self.texts[number], text)), None)
 
+    def _index(self, number: int) -> None:
+        telling = self._telling(self.texts[number])
+        for word in telling:
+            self._by_word[word].append(number)
+        if not telling:
+            self.empty = number
 
-def _telling(text: str) -> list[tuple[str, int]]:
-    """Return those words of a text of which any text near it must have one among its own.
+    def _telling(self, text: str) -> list[Word]:
+        """Return those words of a text of which any text near it must have one among its own."""
+        words = _counted(text)
+        shared = math.ceil(NEAR / (2 - NEAR) * len(words) - 1e-9)
+        ordered = sorted(words, key=lambda one: (self._in_texts[one], -len(one[0]), one))
+        return ordered[: len(words) - shared + 1] if words else []
 
-    Two texts that share 9 words of 10 share at least ceil(0.818 n) of the n words of either, so in any fixed order of
-    all words the first n - ceil(0.818 n) + 1 of both have one in common. Long words first: they are in few texts.
-    """
-    count: Counter[str] = Counter()
+
+def _counted(text: str) -> list[Word]:
+    """Return the words of a text, each with how often it came before: so no two of them are alike."""
+    before: Counter[str] = Counter()
     words = []
     for word in normal(text).split():
-        words.append((word, count[word]))
-        count[word] += 1
-    shared = math.ceil(NEAR / (2 - NEAR) * len(words) - 1e-9)
-    return sorted(words, key=lambda one: (-len(one[0]), one))[: len(words) - shared + 1] if words else []
+        words.append((word, before[word]))
+        before[word] += 1
+    return words
 
 
 def differences(one: str, other: str) -> list[Part]:

@@ -89,3 +89,17 @@ def test_what_is_near_a_known_text_is_always_found(texts: list[str], other: str)
 
     assert (found is not None) == any(likeness.near(text, other) for text in texts)
     assert found is None or likeness.near(texts[found], other)
+
+
+def test_a_text_is_held_against_few_of_many_that_share_their_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = "You are the assistant of a shop that sells instruments and answers in one short polite sentence"
+    known = likeness.Known()
+    for n in range(300):
+        known.add(f"{shared} alpha{chr(97 + n % 26)} beta{chr(97 + n // 26)} delta epsilon")
+    looked: list[str] = []
+    real = likeness.near
+    monkeypatch.setattr(likeness, "near", lambda one, other: looked.append(one) or real(one, other))
+
+    assert known.nearest(f"{shared} something new entirely that nobody asked") is None
+    assert len(looked) < 10
+    assert known.nearest(f"{shared} alphab betac delta epsilon") is not None

@@ -12,8 +12,8 @@ import pytest
 from db.engine import Database
 from db.tables import Verdict
 from neuro_review.exports.formats import Format
+from tests import apart
 from tests.conftest import Team
-from tests.exports import apart
 from tests.exports.labels import HOSTILE, exported, hold_out, labels
 
 # What is written does not depend on the engine; test_lines looks at both.
