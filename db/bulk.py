@@ -15,7 +15,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlmodel import Session
 
-ROWS_A_STATEMENT = 50
+ROWS_A_STATEMENT = 256  # all of a writing transaction: after each statement a thread waits for the interpreter's lock
 MOST_VARIABLES = 30_000  # SQLite takes 32,766
 
 

@@ -6,7 +6,7 @@ parsing, and never in a time zone.
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import uuid_utils
 
@@ -36,7 +36,7 @@ def is_id(text: str) -> bool:
 
 def iso(at: int) -> str:
     """Return an instant (microseconds, UTC) in ISO 8601 with a `Z`, as files and the API show it."""
-    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at % SECOND:06d}Z"
+    return (_BEGINNING + timedelta(microseconds=at)).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse_iso(text: str) -> int:
@@ -53,4 +53,5 @@ def parse_iso(text: str) -> int:
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // _RESOLUTION
 
 
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _RESOLUTION = datetime.resolution

@@ -50,7 +50,7 @@ class Gate:
 
     database: Callable[[], Database]
     readers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(16))
-    batch_writers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+    batch_writers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
 
     def __post_init__(self) -> None:
         self.bodies = Bodies()

@@ -4,6 +4,7 @@ In three steps, as intake itself: `entries` says where keys lead, `ready` checks
 any transaction, `hold` looks at the keys once more and stores, in one.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ READS_ONLY = "This key can only read what became of outputs. Ask an owner of the
 NO_OWNER = "Nobody answers for this workflow yet, so it takes nothing. An admin names an owner on Workflows."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """Where a key leads."""
 
@@ -31,9 +32,9 @@ class Entry:
     flow: Workflow
     has_owner: bool
 
-    @property
+    @functools.cached_property
     def door(self) -> Door:
-        """Return the door to come in by."""
+        """The door to come in by."""
         return Door(self.flow, self.caller.source_id, f"source:{self.caller.source_id}")
 
     def check(self) -> None:
@@ -146,7 +147,7 @@ def hold(session: Session, batch: Sequence[Ready]) -> list[Answer | NeuroReviewE
 def _through_one_door(session: Session, batch: list[Ready]) -> list[Answer | NeuroReviewError]:
     door = batch[0].entry.door
     try:
-        with session.begin_nested():
+        with session.connection().begin_nested():
             stored: list[Stored | None] = list(intake.store(session, door, [one.prepared for one in batch]))
     except sa.exc.IntegrityError:
         # One of them was stored by another process in this moment, or breaks a rule: the others are not to suffer.
@@ -158,7 +159,7 @@ def _through_one_door(session: Session, batch: list[Ready]) -> list[Answer | Neu
 
 def _alone(session: Session, door: Door, one: Ready) -> Stored | None:
     try:
-        with session.begin_nested():
+        with session.connection().begin_nested():
             return intake.store(session, door, [one.prepared])[0]
     except sa.exc.IntegrityError:
         return None

@@ -1,6 +1,7 @@
 """What an application sees of an item that it submitted; its text only where it may be sent."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -78,14 +79,17 @@ def _shown(row: Any) -> dict[str, Any]:
     }
 
 
+_asked_of = itemgetter(*map(ITEM_COLUMNS.split().index, ("model", "created_at", "due_at")))
+
+
 def just_held(flow: Workflow, one: Prepared) -> dict[str, Any]:
     """Return an item as its application sees it, right after it was stored."""
-    item = dict(zip(ITEM_COLUMNS.split(), one.item, strict=False))
+    model, created_at, due_at = _asked_of(one.item)
     return {
         "id": one.item_id,
         "external_id": one.external_id,
         "workflow": flow.name,
-        "model": item["model"],
+        "model": model,
         "status": str(Status.HELD),
         "final": False,
         "verdict": None,
@@ -95,8 +99,8 @@ def just_held(flow: Workflow, one: Prepared) -> dict[str, Any]:
         "reasons": [],
         "release": None,
         "recalled": False,
-        "created_at": iso(item["created_at"]),
-        "due_at": _iso(item["due_at"]),
+        "created_at": iso(created_at),
+        "due_at": _iso(due_at),
         "decided_at": None,
         "released_at": None,
     }

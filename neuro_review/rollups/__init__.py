@@ -39,9 +39,7 @@ def touch(session: Session, item_ids: Sequence[str]) -> None:
 
 def born(session: Session, items: Iterable[Facts]) -> None:
     """Count new items, once they are stored: what the database refuses must not have been counted."""
-    tally = _pending(session).tally
-    for facts in items:
-        counting.count(tally, facts)
+    counting.count_new(_pending(session).tally, items)
 
 
 def _pending(session: Session) -> _Pending:
@@ -92,7 +90,11 @@ def read(session: Session, item_ids: Sequence[str]) -> dict[str, Facts]:
     return {item_id: facts._replace(panel=bool(facts.panel)) for item_id, facts in found.items()}
 
 
-FIND_SERIES = sa.text("SELECT id FROM rollup_series WHERE workflow_id = :flow AND origin = :origin AND model = :model")
+_FIND_SERIES = "SELECT model, id FROM rollup_series WHERE workflow_id = :flow AND origin = :origin AND model "
+FIND_SERIES = {
+    "sqlite": sa.text(_FIND_SERIES + "IN (SELECT value FROM json_each(:models))"),
+    "postgresql": sa.text(_FIND_SERIES + "= ANY(:models)"),
+}
 MAKE_SERIES = sa.text(
     "INSERT INTO rollup_series (workflow_id, origin, model) VALUES (:flow, :origin, :model)"
     " ON CONFLICT (workflow_id, origin, model) DO NOTHING"
@@ -104,7 +106,7 @@ def write(session: Session, tally: Tally) -> None:
     """Add a tally to the counts; the caller writes nothing after it in this transaction."""
     by_series = [table for table, keys in KEYS.items() if keys.startswith("series_id")]
     wanted = {key[0] for table in by_series for key, amounts in tally[table].items() if any(amounts)}
-    series = {one: _series(session, one) for one in sorted(wanted)}  # type: ignore[type-var]
+    series = _series(session, wanted)
     for table, rows in tally.items():
         numbered = table in by_series
         added = [
@@ -117,10 +119,23 @@ def write(session: Session, tally: Tally) -> None:
         session.connection().execute(FORGET_USERS, {"flow": flow, "week": week})
 
 
-def _series(session: Session, one: Any) -> int:
-    connection, wanted = session.connection(), dict(zip(("flow", "origin", "model"), one, strict=True))
-    found = connection.execute(FIND_SERIES, wanted).scalar()
-    if found is None:
-        connection.execute(MAKE_SERIES, wanted)
-        found = connection.execute(FIND_SERIES, wanted).scalar_one()
-    return int(found)
+def _series(session: Session, wanted: set[Any]) -> dict[Any, int]:
+    """Return the numbers of series (workflow, origin, model); those that are new are made."""
+    found: dict[Any, int] = {}
+    for flow, origin in sorted({one[:2] for one in wanted}):
+        models = sorted(one[2] for one in wanted if one[:2] == (flow, origin))
+        there = _numbers(session, flow, origin, models)
+        new = [model for model in models if model not in there]
+        for model in new:
+            session.connection().execute(MAKE_SERIES, {"flow": flow, "origin": origin, "model": model})
+        there |= _numbers(session, flow, origin, new) if new else {}
+        found |= {(flow, origin, model): number for model, number in there.items()}
+    return found
+
+
+def _numbers(session: Session, flow: int, origin: str, models: list[str]) -> dict[str, int]:
+    connection = session.connection()
+    dialect = connection.dialect.name
+    listed: Any = models if dialect == "postgresql" else orjson.dumps(models).decode()
+    bound = {"flow": flow, "origin": origin, "models": listed}
+    return {row[0]: row[1] for row in connection.execute(FIND_SERIES[dialect], bound)}

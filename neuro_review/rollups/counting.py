@@ -6,7 +6,7 @@ file says.
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from db.clock import DAY
@@ -153,6 +153,49 @@ def count(tally: Tally, facts: Facts, sign: int = 1) -> None:
     _add(tally["rollup_source"], (*where, week, facts.source_id), sign, sign * released)
     if facts.end_user is not None:
         _add(tally["rollup_user"], (*where, week, user_hash(facts.end_user)), sign)
+
+
+def count_new(tally: Tally, items: Iterable[Facts]) -> None:
+    """Add new items to a tally; what many of which no review speaks yet have in common is worked out once."""
+    alike: dict[tuple[object, ...], list[Facts]] = {}
+    for facts in items:
+        if facts.said:  # a label of the past
+            count(tally, facts)
+            continue
+        key = (
+            facts.workflow_id, facts.origin, facts.model, facts.created_at // DAY, facts.stratum, facts.panel,
+            facts.inclusion, facts.status, facts.label, facts.source_id, facts.prompt_version,
+        )  # fmt: skip
+        there = alike.get(key)
+        if there is None:
+            alike[key] = [facts]
+        else:
+            there.append(facts)
+    for group in alike.values():
+        _count_alike(tally, group)
+
+
+def _count_alike(tally: Tally, group: list[Facts]) -> None:
+    """Add items that differ in nothing but what is summed up."""
+    one = group[0]
+    plain = one._replace(cost_micro=None, latency_ms=None, prompt_tokens=None, completion_tokens=None, end_user=None)
+    count(tally, plain, len(group))
+    day = one.created_at // DAY
+    series, user = (one.workflow_id, one.origin, one.model), (one.workflow_id, one.origin, week_of(day))
+    costs = [facts.cost_micro for facts in group if facts.cost_micro is not None]
+    tokens = [(facts.prompt_tokens, facts.completion_tokens) for facts in group]
+    known = [pair for pair in tokens if pair != (None, None)]
+    if costs or known:
+        prompts, completions = (sum(pair[side] or 0 for pair in known) for side in (0, 1))
+        _add(
+            tally["rollup_day"], (series, day), 0, sum(costs), len(costs), prompts, completions, len(known),
+            0, 0, 0, 0, 0, 0,
+        )  # fmt: skip
+    for facts in group:
+        if facts.latency_ms is not None:
+            _add(tally["rollup_time"], (series, day, LATENCY, bucket(facts.latency_ms)), 1)
+        if facts.end_user is not None:
+            _add(tally["rollup_user"], (*user, user_hash(facts.end_user)), 1)
 
 
 def cell(facts: Facts) -> str:

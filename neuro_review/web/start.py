@@ -18,6 +18,9 @@ from neuro_review.errors import NeuroReviewError
 from neuro_review.settings import settings
 from neuro_review.web.door import Door
 
+# Seconds after which a busy thread lets another one go on, a tenth of what Python does by itself: the thread that
+# stores asks for its turn after each statement, and a batch that is being read would keep it waiting each time.
+SWITCHES = 0.0005
 # Imported now, so that the first reviewer does not wait for them.
 HEAVY = ("pandas", "pyarrow", "altair")
 
@@ -37,6 +40,7 @@ def lifespan(
         # What was imported lives for ever; without this each collection would walk all of it.
         gc.collect()
         gc.freeze()
+        sys.setswitchinterval(SWITCHES)
         await welcome(door)
         try:
             yield
