@@ -46,7 +46,10 @@ else:
             ("history", "History", Role.REVIEWER),
         ),
         "Quality": (("quality", "Quality", Role.OWNER), ("models", "Models", Role.OWNER)),
-        "Labels": (("exports", "Exports", Role.EXPORT),),
+        "Labels": (
+            ("exports", "Exports", Role.EXPORT),
+            ("eval_sets", "Eval sets", Role.EXPORT),
+        ),
         "Governance": (
             ("workflows", "Workflows", Role.OWNER),
             ("sources", "Sources", Role.OWNER),

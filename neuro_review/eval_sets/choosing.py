@@ -16,7 +16,8 @@ from sqlmodel import Session
 
 from db.clock import new_id, now
 from db.engine import Database, explained
-from db.tables import CaseKind, Id, Label, Origin, Verdict
+from db.tables import CaseKind, Id, Label, Origin, Role, Verdict
+from neuro_review.access import Actor
 from neuro_review.content import parts_hash
 from neuro_review.errors import InvalidError
 from neuro_review.labels import LEFT_GRACE, label_givers
@@ -149,6 +150,17 @@ def choose(database: Database, workflow_id: int, wanted: Wanted) -> Choice:
     shares = {name: taken[name] / len(labels) for name, labels in strata.items()}
     choice.cases = [_weighted(case, shares, wanted) for case in choice.cases]
     return choice
+
+
+def matching(session: Session, workflow_id: int, by: Actor, wanted: Wanted) -> int:
+    """Return how many labels a filter matches; which of them become cases, only `choose` says.
+
+    Raises:
+        NotAllowedError: this person may not see labels of the workflow.
+        InvalidError: more match than one set can take.
+    """
+    by.require(Role.EXPORT, workflow_id)
+    return len(_labels(session, workflow_id, wanted, Choice()))
 
 
 def _labels(session: Session, workflow_id: int, wanted: Wanted, choice: Choice) -> list[Any]:

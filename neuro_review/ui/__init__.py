@@ -99,6 +99,15 @@ def act() -> Iterator[Session]:
         refuse(RACED if isinstance(error, sa.exc.IntegrityError) else _sentence(error))
 
 
+@contextmanager
+def act_in_steps() -> Iterator[None]:
+    """Let a verb that opens the database itself work in a callback; a refusal is shown above the page."""
+    try:
+        yield
+    except (NeuroReviewError, DatabaseUnusableError, sa.exc.IntegrityError) as error:
+        refuse(RACED if isinstance(error, sa.exc.IntegrityError) else _sentence(error))
+
+
 class Unopened:
     """A session that could not be opened: the verb that uses it hears why.
 

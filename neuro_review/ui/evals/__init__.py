@@ -1,0 +1,6 @@
+"""Eval sets on screen; all that models and users wrote stays text.
+
+* sets       what there is, and one version with its cases and where each came from
+* making     the form that makes a version out of labels
+* texts      texts of others, with the words in which two of them differ
+"""
