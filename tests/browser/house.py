@@ -198,6 +198,19 @@ class Tab:
         self.settle()
         self.page.wait_for_function(AT_REST)
 
+    def lists(self, box: Locator) -> None:
+        """Open a list of options; it closes when the page moves or is drawn anew, and is then opened again."""
+        first = self.page.get_by_role("option").first
+        for _ in range(10):
+            self.come_to_rest()
+            box.press("ArrowDown")
+            with contextlib.suppress(AssertionError):
+                expect(first).to_be_visible(timeout=2_000)
+            self.come_to_rest()
+            if first.is_visible():
+                return
+        expect(first).to_be_visible()
+
     def unfold(self) -> None:
         """Open everything that can be folded out."""
         closed = self.page.locator("details:not([open]) > summary")

@@ -40,7 +40,8 @@ def test_a_file_goes_in_and_its_labels_come_out(app: App, tab: Callable[..., Tab
     olu.open("/exports")
     olu.reads(f"{ROWS} reviews.")
     olu.settle()
-    olu.page.get_by_test_id("stButtonGroup").get_by_text("CSV", exact=True).click()
+    olu.lists(olu.page.get_by_role("combobox", name="Format"))
+    olu.page.get_by_role("option", name="CSV", exact=True).click()
     olu.settle()
     olu.page.get_by_role("button", name=f"Export {ROWS} reviews").click()
     with olu.page.expect_download() as exported:

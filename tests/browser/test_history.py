@@ -1,6 +1,5 @@
 """History in a real browser: nothing hostile gets out, a row opens its story, and a link opens it for somebody else."""
 
-import contextlib
 import re
 from collections.abc import Callable
 
@@ -9,7 +8,7 @@ import pytest
 from db.tables import Role, Verdict
 from neuro_review import access, decisions
 from neuro_review.decisions import Opinion
-from tests.browser.house import App, Locator, Tab, expect
+from tests.browser.house import App, Tab, expect
 from tests.browser.test_accessible import SCHEMES, faults
 from tests.browser.test_hostile import HOSTILE, NAME
 from tests.helpers import make_item
@@ -25,20 +24,6 @@ MADE_BY_MARKUP = (
 def only_text(tab: Tab) -> None:
     main = tab.page.get_by_test_id("stMain")
     expect(main.locator(MADE_BY_MARKUP)).to_have_count(0)
-
-
-def options(tab: Tab, box: Locator) -> None:
-    """Open a list of options; it closes when the page moves or is drawn anew, and is then opened again."""
-    first = tab.page.get_by_role("option").first
-    for _ in range(10):
-        tab.come_to_rest()
-        box.press("ArrowDown")
-        with contextlib.suppress(AssertionError):
-            expect(first).to_be_visible(timeout=2_000)
-        tab.come_to_rest()
-        if first.is_visible():
-            return
-    expect(first).to_be_visible()
 
 
 def hostile_item(app: App, flow: int, by: access.Actor) -> str:
@@ -113,7 +98,7 @@ def test_two_rows_are_for_working_on_together_and_hostile_choices_stay_text(app:
     one.open("/history")
     one.reads("2 found")
     one.page.get_by_text("More filters").click()
-    options(one, one.page.get_by_role("combobox", name="Model"))
+    one.lists(one.page.get_by_role("combobox", name="Model"))
     expect(one.page.get_by_role("option").filter(has_text=NAME)).to_have_count(1)
     one.page.keyboard.press("Escape")
     one.tick(0)
@@ -140,7 +125,7 @@ def test_the_form_of_a_recall_shows_hostile_reasons_as_text(app: App, tab: Calla
     one.page.get_by_role("button", name="Recall…").click()
     form = one.page.locator(".st-key-recall")
     form.get_by_label("Why is it recalled?").fill("It was wrong.")
-    options(one, form.get_by_role("combobox", name="Reasons"))
+    one.lists(form.get_by_role("combobox", name="Reasons"))
     one.page.get_by_role("option").filter(has_text=NAME).click()
     one.page.keyboard.press("Escape")
     expect(form).to_contain_text("evil.example/n.png")
