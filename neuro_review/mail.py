@@ -10,6 +10,10 @@ from neuro_review.errors import UnavailableError
 from neuro_review.settings import settings
 
 PATIENCE = 10.0  # seconds
+IN_THE_CLEAR = (
+    "The mail server offers no STARTTLS, and the password is not sent where others can read it. Write smtps://… in"
+    " NEURO_REVIEW_SMTP_URL, or leave user and password away."
+)
 
 
 def is_on() -> bool:
@@ -33,13 +37,17 @@ def send(to: Sequence[str], subject: str, text: str) -> None:
             else smtplib.SMTP(host, port, timeout=PATIENCE)
         )
         with server:
+            server.ehlo()  # what the server offers is known only when it was asked
             if not secure and server.has_extn("starttls"):
                 server.starttls(context=context)
+                secure = True
+            if url.username and not secure:
+                raise UnavailableError(IN_THE_CLEAR)
             if url.username:
                 server.login(unquote(url.username), unquote(url.password or ""))
             for address in to:
                 server.send_message(_message(address, subject, text))
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, ValueError) as error:
         raise UnavailableError(f"The mail server did not take the message ({type(error).__name__}).") from error
 
 

@@ -1,8 +1,10 @@
 """Alarms told outside the app: to the owners by e-mail, and to one address by a signed webhook, where there are any."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import orjson
 import sqlalchemy as sa
@@ -19,6 +21,9 @@ from neuro_review.settings import settings
 
 LOG = logging.getLogger("neuro_review.alarms")
 TRIES = 8
+THE_ADDRESS = "the address for alarms"
+_reached: set[tuple[int, int, str]] = set()
+"""Who was told of which alarm by this process: another try is for the others alone."""
 CLAIM = sa.text(
     "UPDATE alarm SET attempts = attempts + 1, next_at = :next WHERE id = :id AND told_at IS NULL AND next_at <= :now"
 )
@@ -67,8 +72,9 @@ def tell_some(database: Database) -> int:
     for one in taken:
         try:
             tell(one)
-        except NeuroReviewError as error:
-            LOG.warning("An alarm could not be told outside the app: %s", error)
+        except Exception as error:  # whatever it is: one that cannot be told keeps no other, and is not tried for ever
+            says = error if isinstance(error, NeuroReviewError) else type(error).__name__
+            LOG.warning("An alarm could not be told outside the app: %s", says)
             if not one.last_try:
                 continue
         with database.writing() as session:
@@ -83,12 +89,28 @@ def tell(one: Told) -> None:
     Raises:
         NeuroReviewError: somebody could not be told.
     """
-    alarm = one.alarm
-    if mail.is_on() and one.owners:
-        subject = f"Neuro Review: {alarm.model} in {alarm.workflow} is worse than its target"
-        mail.send(one.owners, subject, f"{alarm.sentence}\n")
+    alarm, failed = one.alarm, []
+    ways: dict[str, Callable[[], None]] = {}
+    if mail.is_on():
+        ways = {owner: partial(_mail, owner, alarm) for owner in one.owners}
     if settings().alarm_url:
-        _post(alarm)
+        ways[THE_ADDRESS] = partial(_post, alarm)
+    for who, way in ways.items():
+        if (alarm.id, alarm.seen_at, who) in _reached:
+            continue
+        try:
+            way()
+        except NeuroReviewError as error:  # a mail server that is down keeps no webhook, and one person no other
+            failed.append(str(error))
+        else:
+            _reached.add((alarm.id, alarm.seen_at, who))
+    if failed:
+        raise UnavailableError(" ".join(dict.fromkeys(failed)))
+
+
+def _mail(owner: str, alarm: Alarm) -> None:
+    subject = f"Neuro Review: {alarm.model} in {alarm.workflow} is worse than its target"
+    mail.send([owner], subject, f"{alarm.sentence}\n")
 
 
 def _post(alarm: Alarm) -> None:

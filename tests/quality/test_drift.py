@@ -3,7 +3,7 @@
 import json
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -13,11 +13,12 @@ from standardwebhooks import Webhook
 
 from db.clock import DAY, SECOND
 from db.engine import Database
-from db.tables import Verdict
-from neuro_review import decisions, outbound, overview, releases, settings
+from db.tables import Role, Verdict
+from neuro_review import decisions, mail, outbound, overview, releases, settings
 from neuro_review.__main__ import main
+from neuro_review.access import Actor
 from neuro_review.decisions import Opinion
-from neuro_review.errors import InvalidError, NotAllowedError
+from neuro_review.errors import InvalidError, NotAllowedError, UnavailableError
 from neuro_review.overview.alerts import alerts
 from neuro_review.quality import drift, keeping, telling
 from neuro_review.workflows import measured
@@ -129,11 +130,25 @@ class _Mailbox(socketserver.StreamRequestHandler):
     """As much of SMTP as a mail needs; what comes in is kept."""
 
     kept: ClassVar[list[str]] = []
+    offers: ClassVar[list[bytes]] = []
+    """What it says that it can."""
+    heard: ClassVar[list[bytes]] = []
+    refuses: ClassVar[bytes] = b""
+    """An address to which it takes nothing."""
 
     def handle(self) -> None:
         self.wfile.write(b"220 here\r\n")
         for line in self.rfile:
             word = line.split()[0].upper() if line.split() else b""
+            self.heard.append(word)
+            if word == b"EHLO":
+                lines = [b"here", *self.offers]
+                self.wfile.writelines(b"250-%b\r\n" % one for one in lines[:-1])
+                self.wfile.write(b"250 %b\r\n" % lines[-1])
+                continue
+            if word == b"STARTTLS" or (self.refuses and self.refuses in line and word == b"RCPT"):
+                self.wfile.write(b"454 not now\r\n")
+                continue
             if word == b"DATA":
                 self.wfile.write(b"354 go on\r\n")
                 lines = []
@@ -149,7 +164,7 @@ class _Mailbox(socketserver.StreamRequestHandler):
 
 @pytest.fixture
 def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    _Mailbox.kept = []
+    _Mailbox.kept, _Mailbox.heard, _Mailbox.offers, _Mailbox.refuses = [], [], [], b""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mailbox) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("NEURO_REVIEW_SMTP_URL", f"smtp://127.0.0.1:{server.server_address[1]}")
@@ -178,6 +193,50 @@ def test_owners_are_told_of_an_alarm_by_mail_once(
     (message,) = mailbox
     assert "To: olu@example.com" in message
     assert "worse than its target" in message
+
+
+@pytest.mark.parametrize("offers", [[b"STARTTLS", b"AUTH PLAIN LOGIN"], [b"AUTH PLAIN LOGIN"]])
+def test_the_password_of_the_mail_server_is_never_sent_in_the_clear(
+    mailbox: list[str], monkeypatch: pytest.MonkeyPatch, offers: list[bytes]
+) -> None:
+    _Mailbox.offers = offers
+    address = settings.settings().smtp_url or ""
+    monkeypatch.setenv("NEURO_REVIEW_SMTP_URL", address.replace("smtp://", "smtp://u:p@"))
+    settings.settings.cache_clear()
+
+    with pytest.raises(UnavailableError):
+        mail.send(["olu@example.com"], "s", "t")
+
+    assert b"AUTH" not in _Mailbox.heard
+    assert (b"STARTTLS" in _Mailbox.heard) is (len(offers) == 2)
+    assert mailbox == []
+
+
+def test_who_cannot_be_told_keeps_no_other_from_being_told_and_nobody_is_told_twice(
+    db: Database, team: Team, moved_clock: Clock, mailbox: list[str], monkeypatch: pytest.MonkeyPatch,
+    add_person: Callable[..., Actor],
+) -> None:  # fmt: skip
+    add_person("Ann", Role.OWNER, team.support.id)
+    monkeypatch.setenv("NEURO_REVIEW_ALARM_URL", "https://example.com/alarms")
+    monkeypatch.setenv("NEURO_REVIEW_ALARM_SECRET", SECRET)
+    settings.settings.cache_clear()
+    posted: list[str] = []
+
+    def post(url: str, body: bytes, headers: dict[str, str]) -> outbound.Reply:
+        posted.append(url)
+        return outbound.Reply(204, 1, b"")
+
+    monkeypatch.setattr(telling.outbound, "post", post)
+    _Mailbox.refuses = b"ann@example.com"
+    an_alarm(db, team, moved_clock)
+
+    first = telling.tell_some(db)
+    _Mailbox.refuses = b""
+    moved_clock.forward(120 * SECOND)
+    again = telling.tell_some(db)
+
+    assert (first, again, len(posted)) == (0, 1, 1)
+    assert ["To: olu@example.com" in one for one in mailbox] == [True, False]
 
 
 def test_an_alarm_is_posted_signed_and_again_until_it_arrives(
