@@ -20,7 +20,8 @@ from neuro_review.sources import Caller
 from neuro_review.stats.proportions import Interval, normal_quantile
 from neuro_review.workflows.measured import LONGEST_NAME, Metric, measured
 
-LARGEST = 1e12
+LARGEST = 1e9
+"""So that the sum of millions of them is still a whole number of both databases."""
 RECENT = 28
 """Days over which the metric is read."""
 FEWEST = 30
@@ -79,9 +80,29 @@ def report(session: Session, caller: Caller, given: Reported) -> tuple[str, bool
         there = changes.get(day, (0, 0, 0.0))
         changes[day] = (there[0] + old[0], there[1] + old[1], there[2] + old[2])
     rows = [(caller.workflow_id, name, day, *amounts) for day, amounts in sorted(changes.items())]
-    keys, sums = "workflow_id name day", "n total_micro squares"
-    at_end(session, lambda last: add_to_rows(last, "rollup_outcome", keys, sums, rows))
+    at_end(session, lambda last: _add(last, rows, None if before is None else before.value_micro))
     return item_id, before is None
+
+
+SQUARES_ANEW = sa.text(
+    "UPDATE rollup_outcome SET squares = (SELECT coalesce(sum((o.value_micro / 1e6) * (o.value_micro / 1e6)), 0)"
+    " FROM outcome o WHERE o.workflow_id = :flow AND o.name = :name AND o.at >= :since AND o.at < :until)"
+    " WHERE workflow_id = :flow AND name = :name AND day = :day AND squares < :lost"
+)
+LOST = 1e-9
+"""Of a square that was taken away: what is left below that has lost its digits to it."""
+
+
+def _add(session: Session, rows: list[tuple[Any, ...]], replaced: int | None) -> None:
+    """Add to the sums of some days; where a far larger value was taken away, its day's squares are summed up anew."""
+    add_to_rows(session, "rollup_outcome", "workflow_id name day", "n total_micro squares", rows)
+    if replaced is None:
+        return
+    lost = LOST * (replaced / 1e6) ** 2
+    # A statement of its own, behind the lock on the row: it sees what others have committed until then.
+    for flow, name, day, *_ in rows:
+        bound = {"flow": flow, "name": name, "day": day, "since": day * DAY, "until": (day + 1) * DAY, "lost": lost}
+        session.connection().execute(SQUARES_ANEW, bound)
 
 
 def _checked(given: Reported) -> tuple[str, int]:

@@ -3,6 +3,8 @@
 from starlette.testclient import TestClient
 
 from db.engine import Database
+from neuro_review.quality import outcomes
+from neuro_review.quality.periods import Per
 from tests.api.conftest import Shop, add_key
 from tests.conftest import Team
 
@@ -46,3 +48,21 @@ def test_only_a_key_that_submits_reports_and_only_of_its_own_items(
     assert reader.post("outcomes", body).status_code == 403
     assert http.post("/api/v1/outcomes", json=body).status_code == 401
     assert "/v1/outcomes" in http.get("/api/v1/openapi.json").json()["paths"]
+
+
+def test_a_value_that_was_put_right_leaves_nothing_behind(
+    shop: Shop, http: TestClient, db: Database, team: Team
+) -> None:
+    def report(n: int, value: float) -> None:
+        assert shop.post("outcomes", {"external_id": str(n), "metric": "m", "value": value}).status_code < 300
+
+    for n in range(4):
+        shop.submit(external_id=str(n))
+    report(0, outcomes.LARGEST)
+    for n in range(1, 4):
+        report(n, n)
+    report(0, 4)
+
+    with db.reading() as session:
+        (row,) = outcomes.outcome(session, team.olu, team.support.id, "m", per=Per.ALL)
+    assert row.mean == outcomes.mean(4, 10.0, 30.0)
