@@ -30,8 +30,8 @@ from neuro_review.rollups.counting import Facts, Said
 from neuro_review.settings import settings
 from neuro_review.workflows import Workflow
 
-MOST_TOKENS = 1 << 53
-MOST_USD = 1e9
+# No output has more; and a day's sum stays a number of either database, else one application could stop all submits.
+MOST_TOKENS, MOST_USD, MOST_MS = 1_000_000_000, 1e6, 1 << 53
 LATEST = 253_402_300_799_999_999  # the end of the year 9999, the last that ISO 8601 writes with four digits
 
 
@@ -59,6 +59,7 @@ def _as_instant(value: Any) -> Any:
 
 Instant = Annotated[int, BeforeValidator(_as_instant), Field(ge=0, le=LATEST)]
 Count = Annotated[int, Field(ge=0, le=MOST_TOKENS, strict=True)]
+Millis = Annotated[int, Field(ge=0, le=MOST_MS, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -84,7 +85,7 @@ class Output(BaseModel):
     metadata: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
     cost_usd: Annotated[float | None, Field(ge=0, le=MOST_USD, allow_inf_nan=False)] = None
-    latency_ms: Annotated[Count | None, BeforeValidator(as_whole)] = None
+    latency_ms: Annotated[Millis | None, BeforeValidator(as_whole)] = None
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
     priority: Annotated[int, Field(ge=0, le=9, strict=True)] = 5

@@ -6,10 +6,10 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from neuro_review.errors import InvalidError
-from neuro_review.intake import MOST_TOKENS, MOST_USD, Count, Name, Output, as_whole, explain
+from neuro_review.intake import MOST_MS, MOST_USD, Count, Millis, Name, Output, as_whole, explain
 
 MOST_IN_A_BATCH = 1000
-A_DURATION = {"anyOf": [{"type": "number", "minimum": 0, "maximum": MOST_TOKENS}, {"type": "null"}]}
+A_DURATION = {"anyOf": [{"type": "number", "minimum": 0, "maximum": MOST_MS}, {"type": "null"}]}
 EXAMPLE: dict[str, Any] = {
     "workflow": "support", "model": "gpt-4o", "external_id": "ticket-4711",
     "prompt": [{"role": "user", "content": "May I return opened earphones?"}],
@@ -35,7 +35,7 @@ class Handed(Output):
     workflow: Name
     external_id: Name | None = Field(default=None, description="Your own id: the same one again is the same item.")
     cost_usd: Annotated[float | None, Field(ge=0, le=MOST_USD, allow_inf_nan=False)] = None
-    latency_ms: Annotated[Count | None, BeforeValidator(as_whole), WithJsonSchema(A_DURATION)] = None
+    latency_ms: Annotated[Millis | None, BeforeValidator(as_whole), WithJsonSchema(A_DURATION)] = None
     prompt_tokens: Tokens = None
     completion_tokens: Tokens = None
     priority: Annotated[int, Field(ge=0, le=9, strict=True), BeforeValidator(_as_integer)] = Field(

@@ -93,7 +93,7 @@ BAD_ROWS = {
     "10,000 levels": (b'{"output": "o", "metadata": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_001, "The row is nested"),
     "a key twice": (b'{"output": "o", "output": "p"}', "The key “output” stands twice in one object. Keep one."),
     "an unknown verdict": (ROW | {"verdict": "fine"}, "verdict is none of those there are. Say approve,"),
-    "too many tokens": (ROW | {"prompt_tokens": 1 << 62}, "prompt_tokens must be at most 9007199254740992."),
+    "too many tokens": (ROW | {"prompt_tokens": 1 << 62}, "prompt_tokens must be at most 1000000000."),
     "a time beyond time": (ROW | {"created_at": 1e300}, "created_at is not a date between 1970 and 9999. Write it"),
     "a time beyond floats": (ROW | {"created_at": 1e305}, "created_at is not a date between 1970 and 9999."),
     "a year that is none": (ROW | {"created_at": "0000-13-77"}, "created_at is not a date between 1970 and 9999."),
