@@ -128,7 +128,7 @@ class Talks:
         while waiting:
             places = waiting.popleft()
             again = yield from self._hand_in(places, bodies, outcomes)
-            if len(again) == len(places) > 1 and 413 in {_status(outcomes.get(place)) for place in again}:
+            if len(again) == len(places) > 1 and all(_is_about_the_body(outcomes.get(place)) for place in again):
                 waiting.extendleft([again[len(again) // 2 :], again[: len(again) // 2]])
             elif again and time.monotonic() + (pause := _pause(tries)) - begun <= self.patience:
                 tries += 1
@@ -144,11 +144,15 @@ class Talks:
         try:
             said, _ = yield from asked(send, self.patience)
         except RefusedError as error:
-            if error.status != 413:
+            if not _is_about_the_body(error):
                 raise
+            # One row of it can be too large, or hold what the gate cannot read: the halves tell which.
             outcomes |= dict.fromkeys(places, error)
             return places if len(places) > 1 else []
-        outcomes |= zip(places, _read(lambda rows: [_outcome(row) for row in rows], said), strict=True)
+        found = _read(lambda rows: [_outcome(row) for row in rows], said)
+        if len(found) != len(places):
+            raise GateError(NO_GATE)
+        outcomes |= zip(places, found, strict=True)
         return [place for place in places if _status(outcomes[place]) in PASSING]
 
     def get(self, item_id: str) -> Talk[Item]:
@@ -241,6 +245,12 @@ def _outcome(row: Mapping[str, Any]) -> Item | RefusedError:
 
 def _status(outcome: Item | RefusedError | None) -> int:
     return outcome.status if isinstance(outcome, RefusedError) else 200
+
+
+def _is_about_the_body(outcome: Item | RefusedError | None) -> bool:
+    return isinstance(outcome, RefusedError) and (
+        outcome.status == 413 or (outcome.status in (400, 422) and outcome.code != "no_gate")
+    )
 
 
 def _path(item_id: str) -> str:

@@ -49,6 +49,16 @@ def test_what_was_approved_goes_out_with_the_models_own_reason_to_stop() -> None
     assert "MARKER" not in made.model_dump_json() and getattr(made.choices[0], "logprobs", None) is None
 
 
+def test_what_a_server_adds_to_an_answer_does_not_leave_with_it() -> None:
+    response = chat("Yes.")
+    response.citations, response.note = ["MARKER"], "MARKER"
+
+    made = answered(response, n0=item(output="Yes.", **APPROVED))
+
+    assert made.choices[0].message.content == "Yes."
+    assert "MARKER" not in made.model_dump_json() and "MARKER" not in repr(made)
+
+
 def test_each_choice_goes_its_own_way() -> None:
     corrected = APPROVED | {"status": "corrected", "verdict": "correct"}
     made = answered(

@@ -31,7 +31,7 @@ class Gate:
     """A gate that takes rows, or is away."""
 
     def __init__(self) -> None:
-        self.url, self.away = "", False
+        self.url, self.away, self.says_nonsense = "", False, False
         self.taken: dict[str, dict[str, Any]] = {}
         self.requests = 0
 
@@ -42,7 +42,13 @@ class Gate:
         self.requests += 1
         if self.away:
             return JSONResponse({"error": {"code": "unavailable", "message": "Away."}}, 503)
-        return JSONResponse([self._row(row) for row in await request.json()])
+        rows = await request.json()
+        if any(row["output"] == "unreadable" for row in rows):
+            return JSONResponse({"error": {"code": "invalid", "message": "No JSON.", "field": None}}, 422)
+        if self.says_nonsense:
+            self.says_nonsense = False
+            return JSONResponse([])
+        return JSONResponse([self._row(row) for row in rows])
 
     async def take_one(self, request: Request) -> Response:
         return JSONResponse(self._row(await request.json())["item"], 201)
@@ -68,7 +74,7 @@ def running() -> Iterator[Gate]:
 
 @pytest.fixture
 def gate(running: Gate) -> Gate:
-    running.away, running.requests, running.taken = False, 0, {}
+    running.away, running.says_nonsense, running.requests, running.taken = False, False, 0, {}
     return running
 
 
@@ -124,6 +130,18 @@ def test_what_the_gate_refuses_is_counted_and_holds_nothing_up(
     assert (sender.counts.sent, sender.counts.refused, list(gate.taken)) == (1, 2, ["3"])
     assert "external_id 1): No. (invalid, field output)" in caplog.text
     assert "MARKER" not in caplog.text
+
+
+def test_a_row_that_spoils_its_batch_is_refused_alone_and_an_answer_that_fits_nothing_ends_no_thread(
+    gate: Gate, send: Callable[..., Sender]
+) -> None:
+    gate.says_nonsense = True
+    sender = send()
+    for n in range(9):
+        sender.add(row(n, "unreadable" if n == 4 else "Yes."))
+
+    assert sender.flush(30) == 0
+    assert (sender.counts.sent, sender.counts.refused, len(gate.taken)) == (8, 1, 8)
 
 
 def test_what_there_is_no_room_for_is_counted_and_logged_without_its_text(

@@ -22,6 +22,8 @@ from neuro_review.client import Item
 ANSWERS = (ModelResponse, TextCompletionResponse)
 NO_ANSWERS = (EmbeddingResponse, ImageResponse)
 """What holds no text that a model wrote, and passes."""
+KEPT = frozenset({"id", "created", "model", "object", "choices", "usage", "system_fingerprint", "service_tier"})
+"""What of an answer goes on beside its choices."""
 PENDING = "This answer is waiting for human review. [{id}]"
 WITHHELD = "This answer was withheld after human review."
 
@@ -74,6 +76,8 @@ def replaced(response: Any, decided: dict[int, Item], taken_apart: list[Part], *
     """Put into an answer what may be sent: what was reviewed, as it was decided, and nothing beside it."""
     made = [_choice(response, part, decided.get(part.index), pending, withheld) for part in taken_apart]
     response.choices = made
+    for name in (response.model_extra or {}).keys() - KEPT:  # sources, search results, whatever a server adds
+        delattr(response, name)
     return response
 
 

@@ -135,6 +135,9 @@ class Sender:
         except GateError as error:
             LOG.warning("Outputs wait to be handed in (%s): %s", f"{len(self._waiting):,}", error)
             return False
+        except Exception as error:  # whatever it is: a thread that has ended would hand nothing in any more
+            LOG.error("Outputs wait to be handed in (%s): %s", f"{len(self._waiting):,}", type(error).__name__)
+            return False
         for body, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, RefusedError):
                 self._refused(str(outcome), json.loads(body).get("external_id"))
