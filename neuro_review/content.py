@@ -6,6 +6,7 @@ the hash that stays.
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,14 @@ def check_text(text: str, field: str, limit: int | None = None) -> bytes:
             f"{field} has {len(raw):,} bytes; at most {limit:,} are taken (NEURO_REVIEW_MAX_OUTPUT_BYTES).", field
         )
     return raw
+
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def mended(text: str) -> str:
+    """Return a text that cannot be sent back as either database can store it: U+FFFD for what is no character."""
+    return UNSTORABLE.sub("\ufffd", text)
 
 
 def new_salt() -> str:

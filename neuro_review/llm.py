@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from neuro_review.content import mended
 from neuro_review.errors import NeuroReviewError
 
 PATIENCE = 120.0  # seconds for one answer
@@ -155,9 +156,17 @@ async def complete(way: Way, messages: list[dict[str, Any]], *, response_format:
 def _said(way: Way, answer: Any, latency_ms: int) -> Said:
     choice, usage = answer.choices[0], getattr(answer, "usage", None)
     tokens = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
+    if not any(tokens):  # a server that tells of none: LiteLLM makes noughts of it, but the call was not free
+        tokens = [None, None]
+    # What a model says is mended, not refused: an answer that cannot be stored would end the run, each time anew.
+    texts = [
+        getattr(choice, "finish_reason", None), getattr(answer, "model", None),
+        getattr(answer, "system_fingerprint", None),
+    ]  # fmt: skip
+    finish, model, fingerprint = (None if text is None else mended(str(text)) for text in texts)
     return Said(
-        choice.message.content or "", getattr(choice, "finish_reason", None), getattr(answer, "model", None),
-        getattr(answer, "system_fingerprint", None), tokens[0], tokens[1], _cost(way, *tokens), latency_ms,
+        mended(choice.message.content or ""), finish, model, fingerprint, tokens[0], tokens[1], _cost(way, *tokens),
+        latency_ms,
     )  # fmt: skip
 
 

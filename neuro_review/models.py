@@ -89,16 +89,21 @@ def promote(
 ) -> Use:  # fmt: skip
     """Let a model take the place of the one in use; a canary ends with it.
 
+    By a gate it is called as it was tried there, whatever of that is not said again.
+
     Raises:
         NotAllowedError: not an owner of the workflow.
         InvalidError: neither a gate nor a reason, or a name that cannot be used.
-        ConflictError: the gate did not pass, or was asked of another model.
+        ConflictError: the gate did not pass, or was asked of another model or of other parameters.
     """
     workflows.take(session, by, workflow_id)
     if gate_id is None and not (reason or "").strip():
         raise InvalidError(NO_GROUNDS, "reason")
     if gate_id is not None:
-        _must_have_passed(session, workflow_id, model, gate_id)
+        tried = _must_have_passed(session, workflow_id, model, gate_id)
+        if parameters not in (None, tried):
+            raise ConflictError(f"That gate passed {model} with other parameters. {NO_GROUNDS}")
+        parameters = tried
     return _add(session, workflow_id, by, model=model, parameters=parameters or {}, gate_id=gate_id, reason=reason)
 
 
@@ -156,14 +161,20 @@ def end_canary(session: Session, workflow_id: int, by: Actor, *, reason: str = "
     return _add(session, workflow_id, by, model=current.model, parameters=current.parameters, reason=reason)
 
 
-def _must_have_passed(session: Session, workflow_id: int, model: str, gate_id: str) -> None:
-    row = session.connection().execute(
-        sa.text("SELECT workflow_id, model, outcome FROM eval_gate WHERE id = :id"), {"id": gate_id}
-    ).first()  # fmt: skip
+GATE = sa.text(
+    "SELECT g.workflow_id, g.model, g.outcome, c.parameters FROM eval_gate g JOIN eval_candidate c"
+    " ON c.run_id = g.candidate_run AND c.position = g.candidate WHERE g.id = :id"
+)
+
+
+def _must_have_passed(session: Session, workflow_id: int, model: str, gate_id: str) -> dict[str, Any]:
+    """Return the parameters with which a model passed a gate."""
+    row = session.connection().execute(GATE, {"id": gate_id}).first()
     if row is None or row.workflow_id != workflow_id:
         raise NotFoundError("There is no such gate in this workflow.")
     if row.model != model or row.outcome != GateOutcome.PASS:
         raise ConflictError(f"That gate said {row.outcome} of {row.model}. {NO_GROUNDS}")
+    return dict(orjson.loads(row.parameters))
 
 
 def _checked(model: str) -> str:

@@ -14,7 +14,7 @@ only of cases whose output was rejected, so that several scorers together cover 
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +116,8 @@ def _json_schema(argument: str) -> Callable[[str, str], Score]:
     import jsonschema  # noqa: PLC0415 - a tenth of a second, for one scorer of many
 
     schema: Any = orjson.loads(argument or "{}")
+    if any(not ref.startswith("#") for ref in _references(schema)):
+        raise ValueError("it may refer to itself alone, by # and a path: nothing is fetched")
     kind = jsonschema.validators.validator_for(schema)
     try:
         kind.check_schema(schema)
@@ -127,10 +129,22 @@ def _json_schema(argument: str) -> Callable[[str, str], Score]:
         fenced = FENCED.match(answer)
         try:
             return _yes(validator.is_valid(orjson.loads(fenced.group(1) if fenced else answer)))
-        except orjson.JSONDecodeError:
+        except (orjson.JSONDecodeError, RecursionError):  # no JSON, or nested without end: an answer can be hostile
             return _yes(False)
 
     return score
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """Yield what a schema refers to; jsonschema would fetch an address by itself, from inside this house."""
+    if isinstance(schema, dict):
+        for name, value in schema.items():
+            if name in ("$ref", "$dynamicRef", "$recursiveRef") and isinstance(value, str):
+                yield value
+            yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)
 
 
 def shared(one: str, other: str) -> float:

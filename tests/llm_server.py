@@ -36,6 +36,8 @@ class LanguageModel:
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     """The API keys that came with them."""
+    tells_usage: bool = True
+    """Whether it says how many tokens a call took."""
     most_at_once: int = 0
     url: str = ""
     _failures: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
@@ -71,7 +73,8 @@ class LanguageModel:
             return StreamingResponse(_stream(whole, message, asked), media_type="text/event-stream")
         reason = "tool_calls" if message.get("tool_calls") else "stop"
         choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
-        return JSONResponse(whole | {"object": "chat.completion", "choices": [choice]})
+        whole |= {"object": "chat.completion", "choices": [choice]}
+        return JSONResponse({name: part for name, part in whole.items() if name != "usage" or self.tells_usage})
 
 
 def usage(asked: dict[str, Any], message: dict[str, Any]) -> dict[str, int]:

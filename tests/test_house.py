@@ -14,8 +14,8 @@ TOP = {"app.py", "pages", "neuro_review", "db", "tests", "requirements.txt", "RE
 FLOORS = (
     ("errors", "stats", "words", "phrases", "likeness", "rendering", "charts", "client", "labels"),
     ("integrations",),
-    ("settings", "content", "cycles", "llm"),
-    ("audit", "rollups", "outbound", "mail", "coin"),
+    ("settings", "content", "cycles"),
+    ("audit", "rollups", "outbound", "mail", "coin", "llm"),
     ("access",),
     ("workflows", "teams"),
     ("people", "sources"),

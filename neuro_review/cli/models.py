@@ -11,7 +11,9 @@ from neuro_review.errors import NotFoundError
 from neuro_review.models import Use
 
 
-def _parameters(_context: click.Context, _option: click.Parameter, text: str) -> dict[str, Any]:
+def _parameters(_context: click.Context, _option: click.Parameter, text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
     try:
         given = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -24,14 +26,14 @@ def _parameters(_context: click.Context, _option: click.Parameter, text: str) ->
 @click.command("model")
 @click.argument("workflow")
 @click.option("--use", "model", help="Let this model take the place of the one in use, named as LiteLLM does.")
-@click.option("--parameters", default="{}", callback=_parameters, help="How it is called: a JSON object.")
+@click.option("--parameters", callback=_parameters, help="How it is called: a JSON object; by a gate as it was tried.")
 @click.option("--gate", "gate_id", help="The gate that passed for it.")
 @click.option("--reason", help="Why it takes its place without a gate.")
 @click.option("--back", is_flag=True, help="Go back to the model before.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @told
 def model_command(
-    workflow: str, model: str | None, parameters: dict[str, Any], gate_id: str | None, reason: str | None,
+    workflow: str, model: str | None, parameters: dict[str, Any] | None, gate_id: str | None, reason: str | None,
     back: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Say which model is in use; with --use or --back, change it. Applications follow without a restart."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from neuro_review.content import mended
 from neuro_review.llm import Way
 
 ASKED = """You review the answers of a language model for a team. Decide whether the answer below may be sent.
@@ -72,6 +73,6 @@ def parsed(text: str) -> tuple[bool | None, str]:
     except orjson.JSONDecodeError:
         said = None
     if isinstance(said, dict) and said.get("verdict") in ("good", "bad"):
-        return said["verdict"] == "good", str(said.get("reason", ""))
+        return said["verdict"] == "good", mended(str(said.get("reason", "")))
     found = LAST.findall(text)
     return (found[-1].lower() == "good" if found else None), text

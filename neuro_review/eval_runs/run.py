@@ -31,6 +31,9 @@ GATHERED_FOR = 0.05  # seconds in which answers that come together are stored to
 HEARD_OF_EVERY = 1.0  # seconds: this process says that it lives, and hears whether it shall stop
 Told = Callable[[int, int | None, dict[str, Any]], None]
 NO_BUDGET = "The price of {} is not known, so no budget can be kept. Give its price, or leave the budget out."
+NO_TOKENS = (
+    "A server does not say how many tokens an answer took, so no budget can be kept. Ask for another run without one."
+)
 
 
 def work_on(
@@ -103,10 +106,8 @@ class Runner:
         finally:
             for task in (asking, flushing):
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asking
-            with contextlib.suppress(asyncio.CancelledError):
-                await flushing
+            # Whatever ended them: what was answered until then is paid for, and is stored.
+            await asyncio.gather(asking, flushing, return_exceptions=True)
             await self._flush()
         return self.stop or RunOutcome.DONE
 
@@ -131,6 +132,8 @@ class Runner:
 
     def _shall_stop(self) -> bool:
         budget = self.run.budget_micro
+        if budget is not None and self.far.unknown_cost:
+            raise InvalidError(NO_TOKENS, "budget")
         if self.stop is None and budget is not None and self.far.cost_micro >= budget:
             self.stop = RunOutcome.BUDGET
         return self.stop is not None

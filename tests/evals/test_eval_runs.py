@@ -1,5 +1,6 @@
 """Candidates are tried on a frozen version: every case once, errors missing and never wrong, costs known or unknown."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,9 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from db.engine import Database
+from neuro_review import content
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
 from neuro_review.eval_runs import asking, run
 from neuro_review.eval_runs.asking import Asked
+from neuro_review.eval_runs.storing import Row, Work
 from neuro_review.eval_sets.rows import Version
 from neuro_review.llm import Way
 from tests.conftest import OPERATOR, Team
@@ -35,7 +38,7 @@ def served() -> Iterator[LanguageModel]:
 
 @pytest.fixture
 def llm(served: LanguageModel) -> LanguageModel:
-    served.answer, served.latency = right, 0.0
+    served.answer, served.latency, served.tells_usage = right, 0.0, True
     served.requests.clear()
     served.keys.clear()
     served._failures.clear()
@@ -170,6 +173,21 @@ def test_without_a_known_price_no_budget_is_promised(
     assert llm.requests == []
 
 
+def test_no_budget_is_kept_on_a_server_that_tells_no_tokens_and_no_answer_of_it_is_free(
+    db: Database, record: Record, make: Make, llm: LanguageModel
+) -> None:
+    record([label(n) for n in range(8)])
+    llm.tells_usage = False
+    run_id = ask(db, make(), at(llm, price=(10.0, 10.0)), budget_micro=1_000_000, at_once=1)
+
+    for _ in range(2):
+        with pytest.raises(InvalidError, match="no budget can be kept"):
+            run.work_on(db, run_id)
+
+    assert len(llm.requests) == 1
+    assert [row.cost_micro for row in rows(db, "SELECT cost_micro FROM eval_result")] == [None]
+
+
 def test_a_cancelled_run_keeps_what_it_has_and_asks_no_more(
     db: Database, record: Record, make: Make, llm: LanguageModel
 ) -> None:
@@ -258,6 +276,44 @@ def test_a_chat_is_asked_as_it_was_and_a_system_text_takes_the_old_ones_place(
     ]  # fmt: skip
     assert llm.requests[0]["temperature"] == 0
     assert len(WORDS) == 18
+
+
+def test_an_answer_that_no_database_could_store_is_mended_and_ends_no_run(
+    db: Database, record: Record, make: Make, llm: LanguageModel
+) -> None:
+    record([label(1)])
+    llm.answer = lambda asked: "a\0b" if asked["model"] == "m" else r'{"reason": "c\u0000d", "verdict": "good"}'
+    judged = {"scorers": ("exact", "judge"), "judge": at(llm, "openai/judge")}
+
+    done = run.work_on(db, ask(db, make(), at(llm), **judged))
+
+    assert (done["outcome"], done["ok"]) == ("done", 1)
+    said = "SELECT c.output, t.rationale FROM eval_result_content c JOIN eval_score_content t USING (result_id)"
+    assert [tuple(row) for row in rows(db, said)] == [("a\ufffdb", "c\ufffdd")]
+    assert content.mended("\ud83d") == "\ufffd"
+
+
+def test_what_was_answered_before_a_run_broke_is_stored(
+    db: Database, record: Record, make: Make, llm: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record([label(1), label(2)])
+    ask_well, asked = run.Runner._ask, []
+
+    async def once(self: run.Runner, work: Work, row: Row) -> str | None:
+        asked.append(work)
+        if len(asked) == 1:
+            return await ask_well(self, work, row)
+        while not self.rows:  # the first is answered, and waits to be stored
+            await asyncio.sleep(0)
+        raise RuntimeError
+
+    monkeypatch.setattr(run, "GATHERED_FOR", 60.0)
+    monkeypatch.setattr(run.Runner, "_ask", once)
+
+    with pytest.raises(RuntimeError):
+        run.work_on(db, ask(db, make(), at(llm), at_once=2))
+
+    assert len(rows(db, "SELECT id FROM eval_result")) == 1
 
 
 def test_the_pace_gives_way_and_comes_back() -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from db.clock import DAY, SECOND
 from db.engine import Database
 from db.tables import GateOutcome, Verdict
-from neuro_review import queue, scorers
+from neuro_review import models, queue, scorers
 from neuro_review.desk import cards as desk_cards
 from neuro_review.errors import ConflictError, InvalidError, NotFoundError
 from neuro_review.eval_runs import asking, comparing, gates, judges, judging, outcomes, reviewing, rows, run
@@ -130,6 +130,31 @@ def test_the_gate_cannot_be_made_to_lie(db: Database, record: Record, make: Make
     for lie in (copied, "UPDATE eval_gate SET outcome = 'pass'", "DELETE FROM eval_gate"):
         with pytest.raises(sa.exc.IntegrityError), db.writing() as session:
             session.connection().execute(sa.text(lie))
+
+
+def test_a_model_that_passed_comes_into_use_as_it_was_tried(
+    db: Database, team: Team, record: Record, make: Make, served: LanguageModel
+) -> None:
+    record([label(n) for n in range(60)])
+    version = make()
+    ways = tuple(
+        asking.way(f"openai/{name}", api_base=served.url, parameters={"temperature": 0.5})
+        for name in ("better", "worse")
+    )
+    with db.writing() as session:
+        run_id = asking.ask(session, OPERATOR, version.ref, Asked(ways))
+    run.work_on(db, run_id)
+    with db.writing() as session:
+        gate = gates.ask(session, OPERATOR, version.ref, baseline="openai/worse", candidate="openai/better", margin=0.2)
+    passed: dict[str, Any] = {"model": "openai/better", "gate_id": gate.id}
+
+    for other in ({}, {"temperature": 0.5, "system": "Answer in verse."}):
+        with db.writing() as session, pytest.raises(ConflictError, match="with other parameters"):
+            models.promote(session, team.support.id, team.olu, parameters=other, **passed)
+    with db.writing() as session:
+        use = models.promote(session, team.support.id, team.olu, **passed)
+
+    assert (use.model, use.parameters, use.gate_id) == ("openai/better", {"temperature": 0.5}, gate.id)
 
 
 def test_unanswered_cases_keep_a_gate_shut(
@@ -361,6 +386,17 @@ def test_an_answer_like_the_rejected_one_fails_and_a_case_with_a_target_is_not_a
 def test_a_scorer_that_cannot_be_used_is_refused_with_a_sentence(spec: str) -> None:
     with pytest.raises(InvalidError):
         scorers.parse(spec)
+
+
+def test_a_schema_fetches_nothing_and_an_answer_nested_without_end_fails_it() -> None:
+    for schema in ('{"$ref": "http://127.0.0.1/x"}', '{"anyOf": [{"items": {"$ref": "file:///etc/passwd"}}]}'):
+        with pytest.raises(InvalidError, match="nothing is fetched"):
+            scorers.parse(f"json_schema:{schema}")
+    lists = scorers.parse('json_schema:{"type": "array", "items": {"$ref": "#"}}')
+
+    said = [lists.of(text, target=None, rejected=None) for text in ("[[]]", "[" * 900 + "]" * 900)]
+
+    assert [one is not None and one.passed for one in said] == [True, False]
 
 
 @pytest.mark.parametrize("cases", [100, 200, 500])
