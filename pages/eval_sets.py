@@ -4,14 +4,13 @@ import streamlit as st
 
 from neuro_review import ui
 from neuro_review.ui import tables
-from neuro_review.ui.evals import sets, texts
+from neuro_review.ui.evals import sets
 from neuro_review.words import Role
 
 person = ui.open_page("Eval sets", needs=Role.EXPORT)
 
 st.title("Eval sets")
 tables.style()
-texts.style()
 asked_for = st.query_params.get("version")
 if asked_for is None:
     sets.everything(person)

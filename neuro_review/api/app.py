@@ -270,7 +270,7 @@ def _reading(api: FastAPI, gate: Gate) -> None:
             seen = await gate.reading(key, lambda session, by: views.view(session, by, id))
         return answer(seen)
 
-    @api.get("/v1/workflows/{name}", **document.WORKFLOW.route())
+    @api.get("/v1/workflows/{name:path}", **document.WORKFLOW.route())
     async def workflow(request: Request) -> Response:
         """Ask which model the applications of a workflow are to call, and how; the answer may be kept for a while."""
         name = request.path_params["name"]

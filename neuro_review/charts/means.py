@@ -7,7 +7,7 @@ from datetime import date
 import altair as alt
 
 from neuro_review.charts.look import Look
-from neuro_review.charts.parts import Frame, chart, dressed, instant, time_axis, whole_time
+from neuro_review.charts.parts import Frame, chart, dressed, instant, time_axis, value_line, whole_time
 from neuro_review.charts.spans import SHORT
 
 
@@ -52,7 +52,7 @@ def means(
     y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(tickCount=4))
     tooltip = [alt.Tooltip("period:N", title="period (UTC)"), alt.Tooltip("said:N", title="mean")]
     tone = alt.condition("datum.enough", alt.value(look.series[0]), alt.value(look.grey))
-    layers = [whole_time(frame), *(layer for name, value in lines for layer in _line(name, value, frame, look))]
+    layers = [whole_time(frame), *(layer for name, value in lines for layer in value_line(name, value, frame, look))]
     layers += [
         chart(sure).mark_rule(strokeWidth=1.6, opacity=0.6, color=look.series[0], tooltip=None).encode(
             x=x, y=alt.Y("low:Q"), y2="high:Q"
@@ -60,12 +60,3 @@ def means(
         chart(rows).mark_point(filled=True, size=44, opacity=1).encode(x=x, y=y, color=tone, tooltip=tooltip),
     ]  # fmt: skip
     return dressed(layers, look, SHORT)
-
-
-def _line(name: str, value: float, frame: Frame, look: Look) -> list[alt.Chart]:
-    row, y = {"value": value, "at": frame.ends[1], "text": name}, alt.Y("value:Q")
-    rule = chart([row]).mark_rule(color=look.target, strokeDash=[5, 4], tooltip=None).encode(y=y)
-    word = chart([row]).mark_text(
-        color=look.target, align="right", baseline="bottom", dy=-3, fontSize=11, tooltip=None
-    ).encode(x=alt.X("at:T"), y=y, text="text:N")  # fmt: skip
-    return [rule, word]

@@ -144,6 +144,16 @@ def target_line(target: float | None, frame: Frame, look: Look) -> list[alt.Char
     return [rule, word]
 
 
+def value_line(name: str, value: float, frame: Frame, look: Look) -> list[alt.Chart]:
+    """Return the line of a value to hold others against, with its word."""
+    row, y = {"value": value, "at": frame.ends[1], "text": name}, alt.Y("value:Q")
+    rule = chart([row]).mark_rule(color=look.target, strokeDash=[5, 4], tooltip=None).encode(y=y)
+    word = chart([row]).mark_text(
+        color=look.target, align="right", baseline="bottom", dy=-3, fontSize=11, tooltip=None
+    ).encode(x=alt.X("at:T"), y=y, text="text:N")  # fmt: skip
+    return [rule, word]
+
+
 def change_lines(changes: Sequence[Change], frame: Frame, look: Look) -> list[alt.Chart]:
     """Return a dotted line for each day on which something changed, with as many words as have room."""
     rows = change_rows(changes, frame)

@@ -7,7 +7,7 @@ from datetime import date
 import altair as alt
 
 from neuro_review.charts.look import Look
-from neuro_review.charts.parts import Frame, chart, colour, dressed, instant, shape, time_axis, whole_time
+from neuro_review.charts.parts import Frame, chart, colour, dressed, instant, shape, time_axis, value_line, whole_time
 
 UNITS = ((86_400_000.0, "days"), (3_600_000.0, "hours"), (60_000.0, "minutes"), (1000.0, "seconds"))
 SHORT = 240
@@ -65,7 +65,10 @@ def durations(
     x = time_axis("at", frame)
     y = alt.Y("value:Q", title=f"{what}, {unit}", scale=alt.Scale(domainMin=0), axis=alt.Axis(tickCount=4))
     tone = colour("series", names, look)
-    layers = [whole_time(frame), *_promise(None if limit_ms is None else limit_ms / size, frame, look)]
+    layers = [
+        whole_time(frame),
+        *(value_line("deadline", limit_ms / size, frame, look) if limit_ms is not None else ()),
+    ]
     layers += [
         chart(rows).mark_line(strokeWidth=1.6, opacity=0.75, tooltip=None).encode(x=x, y=y, color=tone),
         chart(rows).mark_point(filled=True, size=40, opacity=1).encode(
@@ -77,18 +80,6 @@ def durations(
         ),
     ]  # fmt: skip
     return dressed(layers, look, SHORT)
-
-
-def _promise(value: float | None, frame: Frame, look: Look) -> list[alt.Chart]:
-    """Return the line of what was promised, with its word."""
-    if value is None:
-        return []
-    row, y = {"value": value, "at": frame.ends[1], "text": "deadline"}, alt.Y("value:Q")
-    rule = chart([row]).mark_rule(color=look.target, strokeDash=[5, 4], tooltip=None)
-    word = chart([row]).mark_text(
-        color=look.target, align="right", baseline="bottom", dy=-3, fontSize=11, tooltip=None
-    )  # fmt: skip
-    return [rule.encode(y=y), word.encode(x=alt.X("at:T"), y=y, text="text:N")]
 
 
 def amounts(

@@ -1,7 +1,5 @@
 """What can be done with many outputs at once, below the list in which they were chosen."""
 
-import html
-import re
 import time
 from collections.abc import Callable
 
@@ -10,7 +8,7 @@ from sqlmodel import Session
 
 from neuro_review import bulk, phrases, queue, ui, workflows
 from neuro_review.bulk import Chosen, Done, Reading, Text
-from neuro_review.likeness import Kind, Part
+from neuro_review.ui.marked import marked
 from neuro_review.words import Verdict
 
 READING = "_bulk_reading"
@@ -19,19 +17,6 @@ SAID_FOR = 60.0  # seconds
 TOGETHER, ASSIGN, ESCALATE, PUT_BACK, PRIORITY = "Decide together", "Assign", "Escalate", "Put back", "Priority"
 NOBODY = "nobody"
 ROLES = {"user": "Customer", "system": "Instructions", "assistant": "Earlier answer"}
-MARK = {Kind.SAME: "span", Kind.ADDED: "ins", Kind.REMOVED: "del"}
-# They cannot be seen, so a difference in them would not be one on screen.
-UNSEEN = re.compile(
-    "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"
-    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
-)
-STYLE = """
-<style>
-.nr-marked { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; line-height: 1.6; }
-.nr-marked ins { background: light-dark(#c7efe9, #134e48); text-decoration: none; border-bottom: 2px solid #0f766e; }
-.nr-marked del { background: light-dark(#fbdcd9, #5c211d); }
-</style>
-"""
 
 
 def bulk_actions(item_ids: list[str]) -> None:
@@ -265,14 +250,3 @@ def _verdict(reading: Reading, reasons: list[str]) -> None:
         st.button(f"Reject {every}", key="bulk_reject", on_click=_decide, args=(reading, Verdict.REJECT))
         st.button("Look again", key="bulk_again", on_click=reading.look_again)
         st.button("Stop", key="bulk_stop", on_click=_stop)
-
-
-def marked(parts: list[Part]) -> str:
-    """Return parts as HTML in which every character of theirs is text: what is new and what is gone is marked."""
-    inner = "".join(f"<{MARK[part.kind]}>{_inert(part)}</{MARK[part.kind]}>" for part in parts)
-    return f'{STYLE}<div class="nr-marked" dir="auto">{inner}</div>'
-
-
-def _inert(part: Part) -> str:
-    shown = html.escape(UNSEEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", part.text))
-    return shown if part.kind is Kind.SAME else shown.replace("\n", "↵\n")

@@ -6,9 +6,8 @@ from typing import Any, Literal
 import streamlit as st
 
 from neuro_review import phrases, ui
-from neuro_review.likeness import differences
 from neuro_review.stories.story import Said, Story
-from neuro_review.ui.bulk import marked
+from neuro_review.ui.marked import difference
 from neuro_review.ui.recall import recall_form
 from neuro_review.ui.times import clock_time
 from neuro_review.words import Status, Verdict
@@ -24,7 +23,7 @@ COLOURS: dict[Status, Literal["red", "orange", "blue"]] = {
 }  # fmt: skip
 ORIGINS = {"history": "a label of the past", "sample": "the sample queue"}
 # What is longer is folded up, and what is far longer is shown without marks.
-LONG, TOO_LONG_TO_MARK = 4_000, 200_000
+LONG = 4_000
 
 
 STYLE = """
@@ -127,12 +126,13 @@ def _said(said: Said, output: str | None) -> None:
 
 
 def _correction(text: str, output: str | None) -> None:
-    if output is None or len(text) + len(output) > TOO_LONG_TO_MARK:
+    shown = None if output is None else difference(output, text)
+    if shown is None:
         st.caption("The corrected text")
         ui.plain(text)
     else:
         st.caption("The corrected text: what was added and what was struck out is marked")
-        st.html(marked(differences(output, text)))
+        st.html(shown)
 
 
 def _recall(story: Story) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -311,6 +312,19 @@ def test_the_document_describes_every_route(http: TestClient, team: Team) -> Non
         "/v1/outcomes", "/v1/releases", "/v1/workflows/{name}",
     ]  # fmt: skip
     assert document["servers"] == [{"url": "/api"}]
+
+
+def test_a_workflow_whose_name_has_a_slash_is_asked_for_like_any_other(
+    http: TestClient, db: Database, team: Team
+) -> None:
+    name = "shop/de 50%"
+    with db.writing() as session:
+        flow = workflows.add(session, OPERATOR, name, owner_id=team.olu.person_id)
+        shop = Shop(http, sources.add(session, team.ada, "de", flow.id).key, name)
+
+    asked = shop.get(f"workflows/{quote(name, safe='')}")
+
+    assert (asked.status_code, asked.json()["workflow"]) == (200, name)
 
 
 def test_an_application_with_the_largest_numbers_there_are_stops_nobodys_submits(shop: Shop) -> None:

@@ -10,8 +10,11 @@ import sqlalchemy as sa
 from db.tables import Role
 from neuro_review import access, queue, sources, teams, views, workflows
 from neuro_review.deliveries import endpoints
+from neuro_review.eval_sets import making
+from neuro_review.eval_sets.choosing import Wanted
 from tests.browser.house import App, Tab, expect
 from tests.conftest import OPERATOR
+from tests.exports.stock import past
 
 pytestmark = pytest.mark.browser
 PARTS = (
@@ -186,6 +189,8 @@ PLACES = {
     "/sources": (NAME,),
     "/deliveries": (NAME,),
     "/exports": ("Export",),
+    "/eval_sets": (NAME,),
+    "/eval_sets?version={version}": (NAME, "# Heading"),
     "/quality?workflow={flow}": (NAME[:40],),
     "/models?workflow={flow}": (NAME[:40],),
 }
@@ -196,8 +201,8 @@ WITHIN = (
 
 
 @pytest.fixture
-def hostile_house(app: App, workflow: int) -> Iterator[str]:
-    """Call everything hostile that has a name, and return the token of an admin; their own name is mended after."""
+def hostile_house(app: App, workflow: int) -> Iterator[tuple[str, str]]:
+    """Call everything hostile that has a name; return the token of an admin (whose name is mended) and an eval set."""
     token = app.sign_in(f"Zoe{workflow}", Role.ADMIN)
     person = app.row("SELECT id FROM person WHERE name = :name", name=f"Zoe{workflow}").id
     app.change("UPDATE person SET name = :name WHERE id = :id", name=NAME, id=person)
@@ -212,17 +217,24 @@ def hostile_house(app: App, workflow: int) -> Iterator[str]:
             {"flow": workflow, "name": NAME},
         ).scalar_one()  # fmt: skip
         queue.escalate(session, item, by)
-    yield token
+        flow = workflows.by_id(session, workflow)
+    said = {"verdict": "correct", "correction": f"b {HOSTILE}", "reviewer": NAME, "reasons": [NAME]}
+    past(
+        app.database, flow, [said | {"decided_at": "2026-01-02T00:00:00Z"}], model=NAME, prompt=HOSTILE, output=HOSTILE
+    )
+    made = making.make(app.database, OPERATOR, f"{NAME} {workflow}", flow.name, Wanted())
+    yield token, made.id
     app.change("UPDATE person SET name = 'Zoe' WHERE id = :id", id=person)
 
 
 def test_every_page_shows_hostile_names_and_texts_as_text(
-    app: App, tab: Callable[..., Tab], workflow: int, hostile_house: str
+    app: App, tab: Callable[..., Tab], workflow: int, hostile_house: tuple[str, str]
 ) -> None:
-    zoe = tab(app, hostile_house)
+    token, version = hostile_house
+    zoe = tab(app, token)
 
     for place, words in PLACES.items():
-        zoe.open(place.format(flow=workflow))
+        zoe.open(place.format(flow=workflow, version=version))
         for word in words:
             zoe.page.get_by_text(word, exact=False).first.wait_for(state="attached")
         zoe.settle()

@@ -20,6 +20,7 @@ from neuro_review.exports.formats import Format
 from neuro_review.exports.run import Written, write
 from neuro_review.workflows import Workflow
 from tests.conftest import OPERATOR
+from tests.helpers import note_erasure
 
 
 def past(db: Database, workflow: Workflow, reviews: list[dict[str, Any]], **item: Any) -> str:
@@ -49,6 +50,17 @@ def decide(db: Database, workflow: Workflow, by: Actor, verdict: Verdict, text: 
         opinion = decisions.Opinion(verdict, text, reasons, note="seen")
         decisions.decide(session, lease.item_id, by, lease.lease_n, opinion)
         return lease.item_id
+
+
+def erase(db: Database, item_id: str) -> None:
+    """Take away what an item and its reviews say, beside the row that allows it."""
+    with db.writing() as session:
+        note_erasure(session, item_id)
+        run = session.connection().execute
+        empty = "salt = NULL, prompt = NULL, output = NULL, context = NULL, metadata = NULL"
+        run(sa.text(f"UPDATE item_content SET {empty} WHERE item_id = :id"), {"id": item_id})
+        run(sa.text("UPDATE review_content SET text = NULL, note = NULL"))
+        run(sa.text("UPDATE item SET end_user = NULL WHERE id = :id"), {"id": item_id})
 
 
 def set_grace(db: Database, workflow: Workflow, ms: int) -> None:

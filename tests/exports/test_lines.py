@@ -22,8 +22,7 @@ from neuro_review.exports.rows import Filter
 from neuro_review.exports.run import stream
 from tests.conftest import OPERATOR, Team
 from tests.exports.labels import CHAT, HOSTILE, exported, hold_out, labels
-from tests.exports.stock import past
-from tests.helpers import note_erasure
+from tests.exports.stock import erase, past
 
 OTHERS = tuple(form for form in Format if not form.is_table)
 LEARN = tuple(form for form in Format if form.trains)
@@ -212,12 +211,7 @@ def test_helper_processes_leave_out_the_same(
 def test_erased_labels_are_left_out_and_still_held_out(db: Database, team: Team, tmp_path: Path) -> None:
     by = {"verdict": "correct", "correction": "C", "reviewer": "ann", "decided_at": "2026-01-02T00:00:00Z"}
     item_id = past(db, team.support, [by], prompt="Shall be forgotten", output="O")
-    with db.writing() as session:
-        note_erasure(session, item_id)
-        run = session.connection().execute
-        empty = "salt = NULL, prompt = NULL, output = NULL, context = NULL, metadata = NULL"
-        run(sa.text(f"UPDATE item_content SET {empty} WHERE item_id = :id"), {"id": item_id})
-        run(sa.text("UPDATE review_content SET text = NULL, note = NULL"))
+    erase(db, item_id)
 
     for form in OTHERS:
         assert dict(exported(db, tmp_path, form)[0].left_out) == {"erased": 1}

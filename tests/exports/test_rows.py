@@ -12,8 +12,7 @@ from neuro_review import decisions, queue, releases
 from neuro_review.exports.formats import TABLES, Format
 from neuro_review.exports.rows import BY_INDEX, END, FROM, START, WHERE, Filter, page_query
 from tests.conftest import Clock, Team
-from tests.exports.stock import decide, held, past, rows, set_grace, written
-from tests.helpers import note_erasure
+from tests.exports.stock import decide, erase, held, past, rows, set_grace, written
 
 HOSTILE = "=1+1,\"quoted\"\r\nnext 'line' \u2028 ünï 🙂"
 
@@ -151,13 +150,7 @@ def test_erased_content_is_null(db: Database, team: Team, tmp_path: Path) -> Non
         db, team.support, [{"verdict": "correct", "correction": "C"}],
         prompt=[{"role": "user", "content": "p"}], context="c", metadata={"a": 1}, end_user="e",
     )  # fmt: skip
-    with db.writing() as session:
-        note_erasure(session, item_id)
-        run = session.connection().execute
-        empty = "salt = NULL, prompt = NULL, output = NULL, context = NULL, metadata = NULL"
-        run(sa.text(f"UPDATE item_content SET {empty} WHERE item_id = :id"), {"id": item_id})
-        run(sa.text("UPDATE review_content SET text = NULL, note = NULL"))
-        run(sa.text("UPDATE item SET end_user = NULL WHERE id = :id"), {"id": item_id})
+    erase(db, item_id)
 
     gone = ("prompt", "output", "final_text", "correction", "note", "context", "metadata", "end_user")
     for form in TABLES:

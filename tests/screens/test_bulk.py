@@ -13,7 +13,7 @@ from neuro_review import bulk, decisions, queue, sessions, teams
 from neuro_review.access import Actor
 from neuro_review.decisions import Opinion
 from neuro_review.likeness import differences
-from neuro_review.ui.bulk import marked
+from neuro_review.ui.marked import marked
 from neuro_review.words import Verdict
 from tests.conftest import Team
 from tests.helpers import make_item

@@ -94,6 +94,26 @@ def test_a_case_says_where_it_came_from_and_text_of_others_stays_text(
     assert "&lt;b&gt;x&lt;/b&gt;" in markup(app)
 
 
+def test_what_a_reviewer_changed_is_marked_also_where_it_cannot_be_seen_and_shown_whole_where_it_is_long(
+    db: Database, team: Team, record: Record, make: Make
+) -> None:
+    record([label(1, "correct", output="Pay\u202e 5 now", correction="Pay 7 now")])
+    long = ("b " * 60_000).strip()
+    record([label(2, "correct", output="a " * 60_000, correction=long)])
+    made = make()
+
+    app = opened(db, team.olu, made.id)
+    shown, whole = markup(app), [one.value for one in app.text]
+    app.number_input(key=f"case_{made.id}").set_value(2).run()
+    assert not app.exception
+    shown, whole = shown + markup(app), whole + [one.value for one in app.text]
+
+    assert "[U+202E]" in shown
+    assert ">7</ins>" in shown
+    assert "b b b" not in shown
+    assert long in whole
+
+
 def test_two_versions_are_held_beside_each_other_and_a_set_is_held_out(
     db: Database, team: Team, record: Record, make: Make
 ) -> None:

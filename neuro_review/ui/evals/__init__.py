@@ -2,5 +2,4 @@
 
 * sets       what there is, and one version with its cases and where each came from
 * making     the form that makes a version out of labels
-* texts      texts of others, with the words in which two of them differ
 """

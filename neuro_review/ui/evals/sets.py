@@ -4,22 +4,19 @@ from typing import Any
 
 import streamlit as st
 
+from db.clock import is_id
 from neuro_review import phrases, ui, workflows
 from neuro_review.access import Actor
 from neuro_review.eval_sets import choosing, making, rows
 from neuro_review.eval_sets.rows import Case, Version
 from neuro_review.ui import links, tables
 from neuro_review.ui.evals import making as making_form
-from neuro_review.ui.evals import texts
+from neuro_review.ui.marked import difference
 from neuro_review.words import Role
 
 PAGE = 50  # cases in the table at a time
 MOST_LINKS = 12
-
-
-def is_id(text: str) -> bool:
-    """Tell whether a text of the address can be an id."""
-    return len(text) == 32 and not text.strip("0123456789abcdef")
+ERASED = "It was erased."
 
 
 def open_version(version_id: str) -> None:
@@ -159,7 +156,7 @@ def _cases(found: Version, *, owns: bool) -> None:
             "Case": [one.position for one in shown], "Verdict": [one.verdict for one in shown],
             "Model": [one.model for one in shown], "Reviewer": [one.reviewer for one in shown],
             "Reasons": [", ".join(one.reasons) for one in shown],
-            "Prompt": [tables.short(_prompt(one) or texts.ERASED) for one in shown],
+            "Prompt": [tables.short(_prompt(one) or ERASED) for one in shown],
         },
         hide_index=True, height=245, key="cases",
     )  # fmt: skip
@@ -182,17 +179,29 @@ def _case(case: Case, *, droppable: bool) -> None:
         reasons = f" for {', '.join(case.reasons)}" if case.reasons else ""
         rubric = f"rubric version {case.rubric_version}" if case.rubric_version else "no rubric was written then"
         ui.plain(f"{case.model} wrote it; {case.reviewer} said {case.verdict}{reasons}; {rubric}.")
-        texts.labelled("Prompt", _prompt(case))
+        _labelled("Prompt", _prompt(case))
         if case.context:
-            texts.labelled("Context", case.context)
-        if case.verdict == "correct" and case.output is not None and case.target is not None:
-            texts.word_diff("Output, and what the reviewer made of it", case.output, case.target)
-        else:
-            is_rejected = case.kind == "must_not"
-            texts.labelled(
-                f"Output, {'never to be said like this' if is_rejected else 'which is the target'}", case.output
-            )
+            _labelled("Context", case.context)
+        _output(case)
         st.caption(f"Review {case.review_id} · case hash {case.hash[:16]}")
+
+
+def _output(case: Case) -> None:
+    if case.kind == "must_not":
+        _labelled("Output, never to be said like this", case.output)
+    elif case.verdict != "correct":
+        _labelled("Output, which is the target", case.output)
+    elif case.output is None or case.target is None or (shown := difference(case.output, case.target)) is None:
+        _labelled("Output", case.output)
+        _labelled("What the reviewer made of it, which is the target", case.target)
+    else:
+        st.caption("Output, and what the reviewer made of it, which is the target")
+        st.html(shown)
+
+
+def _labelled(what: str, text: str | None) -> None:
+    st.caption(what)
+    ui.plain(ERASED if text is None else text or "(empty)")
 
 
 def _difference(found: Version, others: list[Version]) -> None:

@@ -111,7 +111,10 @@ def costs(together: Sequence[Slice], time: Frame, rate_micro: int | None) -> Any
     parts = [
         Part(series, one.first, one.key, micro / 1e6, f"{phrases.dollars(micro)} an output")
         for one in together
-        for series, micro in ((MODEL, one.mean_cost), (REVIEW, heads.review_cost(one, rate_micro)))
+        for series, micro in (
+            (MODEL, one.mean_cost),
+            (REVIEW, heads.review_cost(one.handling_ms, one.items, rate_micro)),
+        )
         if micro is not None
     ]
     names = [series for series in (MODEL, REVIEW) if any(part.series == series for part in parts)]

@@ -134,18 +134,15 @@ def figure_cards(found: Figures, whole: Row, held: int, oldest: str | None) -> l
     return cards
 
 
-def review_cost(one: Slice, rate_micro: int | None) -> float | None:
+def review_cost(handling_ms: int, items: int, rate_micro: int | None) -> float | None:
     """Return what the reviewers' time of an output costs, in millionths of a dollar; None where it is not known."""
-    if rate_micro is None or not one.items or not one.handling_ms:
-        return None
-    return one.handling_ms / HOUR_MS * rate_micro / one.items
+    return handling_ms / HOUR_MS * rate_micro / items if rate_micro is not None and items and handling_ms else None
 
 
 def cost_card(whole: Row, rate_micro: int | None) -> tuple[str, str, list[Cell]]:
     """Return what an output costs that went out and stayed out: it pays for those that did not."""
     stayed, model = whole.sums.released - whole.sums.recalled, whole.sums.mean_cost
-    known = rate_micro is not None and whole.sums.handled > 0
-    review = whole.sums.handling_ms / HOUR_MS * (rate_micro or 0) / whole.items if known else None
+    review = review_cost(whole.sums.handling_ms, whole.items, rate_micro)
     if stayed <= 0 or (model is None and review is None):
         return (
             "Cost of a released output",
