@@ -84,6 +84,11 @@ def room(path: Path) -> str:
     return parts[0].removesuffix(".py")
 
 
+def test_nothing_that_is_committed_is_a_link_to_somewhere_else() -> None:
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
+
+
 def test_the_top_level_holds_the_users_layout_and_nothing_else() -> None:
     there = {name.split("/")[0] for name in tracked()}
 
