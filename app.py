@@ -49,6 +49,7 @@ else:
         "Labels": (
             ("exports", "Exports", Role.EXPORT),
             ("eval_sets", "Eval sets", Role.EXPORT),
+            ("eval_runs", "Eval runs", Role.EXPORT),
         ),
         "Governance": (
             ("workflows", "Workflows", Role.OWNER),

@@ -6,11 +6,15 @@ LiteLLM is imported at the first call and never in the process of the screens: i
 import functools
 import gc
 import importlib.metadata
+import importlib.util
 import logging
 import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import orjson
 
 from neuro_review.content import mended
 from neuro_review.errors import NeuroReviewError
@@ -19,6 +23,7 @@ PATIENCE = 120.0  # seconds for one answer
 TRY_AGAIN = frozenset({408, 409, 429})
 NO_KEY = "no key"
 """Sent where none is named: to an address of one's own a key of the environment must never go by mistake."""
+PRICE_LIST = "model_prices_and_context_window_backup.json"
 
 ANY_PRICE = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
 """Told to LiteLLM for a model without a price, or it would search its list at every call; what it makes of it is not
@@ -95,6 +100,29 @@ def _litellm() -> Any:
 def prices() -> str:
     """Return by which library and price list costs are computed."""
     return f"litellm {importlib.metadata.version('litellm')}, {len(_litellm().model_cost):,} prices"
+
+
+@functools.cache
+def _listed_prices() -> dict[str, tuple[float, float]]:
+    """Return the price list that comes with LiteLLM, read from its file: importing it is too dear for a screen."""
+    found = importlib.util.find_spec("litellm")
+    if found is None or found.origin is None:
+        return {}
+    read: dict[str, dict[str, Any]] = orjson.loads((Path(found.origin).parent / PRICE_LIST).read_bytes())
+    return {
+        name: (float(one["input_cost_per_token"]) * 1e6, float(one["output_cost_per_token"]) * 1e6)
+        for name, one in read.items()
+        if "input_cost_per_token" in one and "output_cost_per_token" in one
+    }
+
+
+def listed_price(model: str) -> tuple[float, float] | None:
+    """Return what a model costs, dollars for a million tokens in and out, without a call; None where no list says."""
+    try:
+        known = _listed_prices()
+    except (OSError, ValueError):  # another version of LiteLLM keeps it elsewhere
+        return None
+    return known.get(model) or known.get(model.partition("/")[2])
 
 
 def knows_price(way: Way) -> bool:

@@ -25,6 +25,14 @@ RECORDED = "recorded"
 """The candidate that stands for the outputs that were reviewed: no call, and what a judge is held against."""
 MOST_CANDIDATES = 20
 AT_ONCE = 16
+NO_BUDGET = "The price of {} is not known, so no budget can be kept. Give its price, or leave the budget out."
+PARAMETERS = frozenset({
+    "system", "temperature", "top_p", "top_k", "min_p", "n", "max_tokens", "max_completion_tokens", "stop", "seed",
+    "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "response_format", "reasoning_effort",
+    "reasoning", "thinking", "verbosity", "tools", "tool_choice", "parallel_tool_calls", "logprobs", "top_logprobs",
+    "service_tier", "user", "modalities", "prediction", "safety_settings", "web_search_options", "extra_body",
+})  # fmt: skip
+"""What may be said of how a model is called: what LiteLLM would take for an address or a key is none of it."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,14 @@ def way(
     """Return a model and how it is reached: by itself, at an address, or at an endpoint that the operator has named.
 
     Raises:
-        InvalidError: the name cannot be used, the address is none, or holds a password; no endpoint has this name.
+        InvalidError: the name cannot be used, the address is none, or holds a password; no endpoint has this name; a
+            parameter is none of a model, such as an address or a key.
     """
     model = model.strip()
     check_text(model, "model", 500)
-    if not model:
+    if not model or "://" in model:
         raise InvalidError("Name a model as LiteLLM does, like openai/gpt-4o.", "model")
+    _check_parameters(parameters or {})
     if endpoint is not None:
         known = settings().endpoints
         if endpoint not in known:
@@ -66,6 +76,16 @@ def way(
                 " key instead.", "api_base",
             )  # fmt: skip
     return Way(model, api_base, key_variable, parameters or {}, price)
+
+
+def _check_parameters(parameters: dict[str, Any]) -> None:
+    for name in parameters:
+        if name not in PARAMETERS:
+            raise InvalidError(
+                f"“{name[:60]}” is no parameter of a model. Keys come from the environment of the server and addresses"
+                " from NEURO_REVIEW_ENDPOINTS; what only your own server understands goes into extra_body.",
+                "parameters",
+            )  # fmt: skip
 
 
 INSERT = sa.text(
@@ -88,7 +108,7 @@ def ask(session: Session, by: Actor, version_ref: str, asked: Asked, *, run_id: 
     by.require(Role.OWNER, version.workflow_id)
     if version.frozen_at is None:
         raise ConflictError(f"{version.ref} is a draft. Freeze it first: evalset freeze {version.ref}.")
-    _check(asked)
+    check(asked)
     run_id = run_id or new_id()
     if session.connection().execute(sa.text("SELECT 1 FROM eval_run WHERE id = :id"), {"id": run_id}).first():
         return run_id
@@ -115,7 +135,12 @@ def ask(session: Session, by: Actor, version_ref: str, asked: Asked, *, run_id: 
     return run_id
 
 
-def _check(asked: Asked) -> None:
+def check(asked: Asked) -> None:
+    """Let only pass what a run can be asked for with.
+
+    Raises:
+        InvalidError: a scorer or a number cannot be used, or there are too many candidates.
+    """
     models = [one.model for one in asked.candidates]
     if not 1 <= len(models) <= MOST_CANDIDATES or len(set(models)) < len(models):
         raise InvalidError(f"A run has 1 to {MOST_CANDIDATES} candidates, each named once.", "model")

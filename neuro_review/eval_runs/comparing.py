@@ -139,13 +139,14 @@ def between(session: Session, baseline: Tried, candidate: Tried, *, scorer: str 
             counts[2][reason] += after.bad
     reasons = [Reason(name, many, counts[1][name], counts[2][name]) for name, many in counts[0].most_common()]
     return Comparison(
-        _summed(baseline, old), _summed(candidate, new), shared, len(old.cases), wins, losses, shared - wins - losses,
+        summed(baseline, old), summed(candidate, new), shared, len(old.cases), wins, losses, shared - wins - losses,
         tango(losses, wins, shared, 0.95) if shared else None,
         tango(losses, wins, shared, GATE_CONFIDENCE) if shared else None, reasons, flips,
     )  # fmt: skip
 
 
-def _summed(tried: Tried, found: Outcomes) -> Side:
+def summed(tried: Tried, found: Outcomes) -> Side:
+    """Return what is known of a candidate, in one line."""
     known = [one.bad for one in found.cases.values() if one.bad is not None]
     latencies = sorted(found.latencies)
     return Side(

@@ -53,6 +53,39 @@ class Gate:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What the gate said once, as it is on record."""
+
+    id: str
+    outcome: GateOutcome
+    margin: float
+    scorer: str | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    cases: int
+    more_cases_needed: int
+    at: int
+    by: str
+
+
+KEPT = sa.text(
+    "SELECT eval_gate.id, outcome, margin, scorer, difference, low, high, cases, COALESCE(more_cases_needed, 0)"
+    " AS more_cases_needed, made_at AS at, COALESCE(p.name, made_by) AS by FROM eval_gate"
+    " LEFT JOIN person p ON made_by = 'person:' || p.id WHERE version_id = :version"
+    " AND baseline_run = :old_run AND baseline = :old AND candidate_run = :new_run AND candidate = :new"
+    " ORDER BY made_at DESC, eval_gate.id DESC LIMIT :most"
+)
+
+
+def kept(session: Session, old: Tried, new: Tried, *, most: int = 20) -> list[Kept]:
+    """Return what the gate said of these two before, the newest first; who may is the caller's question (`find`)."""
+    bound = {"version": new.version_id, "old_run": old.run_id, "old": old.candidate, "new_run": new.run_id}
+    rows = session.connection().execute(KEPT, bound | {"new": new.candidate, "most": most})
+    return [Kept(**dict(row._mapping) | {"outcome": GateOutcome(row.outcome)}) for row in rows]
+
+
 INSERT = sa.text(
     "INSERT INTO eval_gate (id, version_id, workflow_id, baseline_run, baseline, candidate_run, candidate, model,"
     " scorer, margin, outcome, difference, low, high, cases, more_cases_needed, made_at, made_by) VALUES (:id,"

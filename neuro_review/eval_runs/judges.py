@@ -59,6 +59,8 @@ class Card:
     fit: bool
     why_not: str | None
     """A sentence, where it is unfit."""
+    expired: bool
+    """Its record does not hold any more: the rubric, the prompt or its parameters are others, or it is too old."""
     people: float
     """The kappa among reviewers that it is held against."""
     all: Agreement
@@ -118,7 +120,8 @@ def card(session: Session, by: Actor, workflow_id: int, hashed: str) -> Card:
     people = _people(session, by, workflow_id)
     is_current = hashed == judge_hash(judge, workflows.rubric(session, workflow_id))
     why_not = _why_not(whole, people, last_at, is_current=is_current)
-    return Card(hashed, judge.model, why_not is None, why_not, people, whole, models, last_at)
+    expired = last_at is not None and (not is_current or now() - last_at > LASTS)
+    return Card(hashed, judge.model, why_not is None, why_not, expired, people, whole, models, last_at)
 
 
 def _people(session: Session, by: Actor, workflow_id: int) -> float:

@@ -11,7 +11,10 @@ from db.clock import now
 from db.tables import Role, RunOutcome
 from neuro_review.access import Actor
 from neuro_review.errors import InvalidError, NotFoundError
+from neuro_review.eval_runs.asking import read_way
 from neuro_review.eval_runs.storing import stored
+from neuro_review.eval_sets import rows as sets
+from neuro_review.scorers import JUDGE
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Run:
     judge_hash: str | None
     repeats: int
     budget_micro: int | None
+    at_once: int
     prices: str | None
     asked_by: str
     created_at: int
@@ -48,6 +52,27 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A model as it was asked for in a run."""
+
+    position: int
+    model: str
+    api_base: str | None
+    price: tuple[float, float] | None
+    """Dollars for a million tokens in and out, where they were named."""
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Answers of one candidate that failed in the same way."""
+
+    model: str
+    error: str
+    answers: int
+
+
+@dataclass(frozen=True)
 class Answer:
     """What one candidate said to a case."""
 
@@ -61,11 +86,15 @@ class Answer:
 
 _RUN = (
     "SELECT r.id, r.version_id, s.name, n.number, r.workflow_id, w.name AS workflow, r.scorers, r.judge_hash,"
-    " r.repeats, r.budget_micro, r.prices, r.asked_by, r.created_at, r.cancelled_at, r.ended_at, r.outcome,"
-    " r.lease_until, n.cases FROM eval_run r JOIN eval_version n ON n.id = r.version_id"
-    " JOIN eval_set s ON s.id = n.set_id JOIN workflow w ON w.id = r.workflow_id"
+    " r.repeats, r.budget_micro, r.at_once, r.prices, COALESCE(p.name, r.asked_by) AS asked_by, r.created_at,"
+    " r.cancelled_at, r.ended_at, r.outcome, r.lease_until, n.cases FROM eval_run r"
+    " JOIN eval_version n ON n.id = r.version_id JOIN eval_set s ON s.id = n.set_id"
+    " JOIN workflow w ON w.id = r.workflow_id LEFT JOIN person p ON r.asked_by = 'person:' || p.id"
 )
-ALL = sa.text(f"{_RUN} ORDER BY r.created_at DESC, r.id DESC LIMIT :most")
+WORKFLOWS = sa.text("SELECT id FROM workflow")
+ALL = sa.text(f"{_RUN} WHERE r.workflow_id IN :flows ORDER BY r.created_at DESC, r.id DESC LIMIT :most").bindparams(
+    sa.bindparam("flows", expanding=True, type_=sa.Integer)
+)
 OF_A_VERSION = sa.text(f"{_RUN} WHERE r.version_id = :version ORDER BY r.created_at DESC, r.id DESC LIMIT :most")
 BETWEEN = sa.text(f"{_RUN} WHERE r.id BETWEEN :low AND :high ORDER BY r.id LIMIT 2")
 MODELS = sa.text("SELECT model FROM eval_candidate WHERE run_id = :id ORDER BY position")
@@ -73,9 +102,12 @@ MODELS = sa.text("SELECT model FROM eval_candidate WHERE run_id = :id ORDER BY p
 
 def listed(session: Session, by: Actor, *, version_id: str | None = None, most: int = 100) -> list[Run]:
     """Return the runs of this person's workflows, the newest first."""
-    asked = {"most": most} | ({"version": version_id} if version_id else {})
-    rows = session.connection().execute(OF_A_VERSION if version_id else ALL, asked).all()
-    return [_run(session, row) for row in rows if by.may(Role.EXPORT, row.workflow_id)]
+    connection = session.connection()
+    if version_id:
+        rows = connection.execute(OF_A_VERSION, {"most": most, "version": version_id}).all()
+        return [_run(session, row) for row in rows if by.may(Role.EXPORT, row.workflow_id)]
+    flows = [one for one in connection.execute(WORKFLOWS).scalars() if by.may(Role.EXPORT, one)]
+    return [_run(session, row) for row in connection.execute(ALL, {"most": most, "flows": flows}).all()]
 
 
 def run(session: Session, ref: str, by: Actor) -> Run:
@@ -103,11 +135,65 @@ def _run(session: Session, row: Any) -> Run:
     far = stored(session, row.id)
     return Run(
         row.id, row.version_id, f"{row.name}@{row.number}", row.workflow_id, row.workflow, models,
-        orjson.loads(row.scorers), row.judge_hash, row.repeats, row.budget_micro, row.prices, row.asked_by,
+        orjson.loads(row.scorers), row.judge_hash, row.repeats, row.budget_micro, row.at_once, row.prices, row.asked_by,
         row.created_at, row.cancelled_at, row.ended_at, RunOutcome(row.outcome) if row.outcome else None,
         row.ended_at is None and row.lease_until > now(), row.cases, row.cases * len(models) * row.repeats, far.done,
         far.errors, far.cost_micro, far.unknown_cost,
     )  # fmt: skip
+
+
+CANDIDATES = sa.text("SELECT position, model, reached, parameters FROM eval_candidate WHERE run_id = :id ORDER BY 1")
+
+
+def candidates(session: Session, run_id: str) -> list[Candidate]:
+    """Return how the candidates of a run are asked; who may is the caller's question (`run`)."""
+    found = []
+    for row in session.connection().execute(CANDIDATES, {"id": run_id}):
+        way = read_way(row.model, orjson.loads(row.reached), orjson.loads(row.parameters))
+        found.append(Candidate(row.position, row.model, way.api_base, way.price, way.parameters))
+    return found
+
+
+TRIED = sa.text(
+    "SELECT c.run_id, c.model FROM eval_run r JOIN eval_candidate c ON c.run_id = r.id WHERE r.version_id = :version"
+    " ORDER BY r.created_at DESC, r.id DESC, c.position LIMIT :most"
+)
+
+
+def tried(session: Session, by: Actor, version_id: str, *, most: int = 200) -> list[tuple[str, str]]:
+    """Return the run and the model of each candidate that was tried on a version, the newest run first.
+
+    Raises:
+        NotFoundError: there is no such version.
+        NotAllowedError: this person may not see labels of its workflow.
+    """
+    sets.version_by_id(session, version_id, by)
+    found = session.connection().execute(TRIED, {"version": version_id, "most": most})
+    return [(row.run_id, row.model) for row in found]
+
+
+FAILURES = sa.text(
+    "SELECT c.model, r.error, count(*) AS answers FROM eval_result r JOIN eval_candidate c ON c.run_id = r.run_id"
+    " AND c.position = r.candidate WHERE r.run_id = :id AND r.error IS NOT NULL GROUP BY c.position, c.model, r.error"
+    " ORDER BY c.position, count(*) DESC, r.error"
+)
+
+
+def failures(session: Session, run_id: str) -> list[Failure]:
+    """Return what failed in a run, and how often in which way; who may is the caller's question (`run`)."""
+    return [Failure(**row._mapping) for row in session.connection().execute(FAILURES, {"id": run_id})]
+
+
+UNJUDGED = sa.text(
+    "SELECT count(*) FROM eval_result r WHERE r.run_id = :id AND r.error IS NULL AND NOT EXISTS"
+    " (SELECT 1 FROM eval_score s WHERE s.result_id = r.id AND s.scorer = :judge)"
+)
+
+
+def unjudged(session: Session, run: Run) -> int:
+    """Return how many answers of a run its judge has not been heard on; 0 where it has none."""
+    bound = {"id": run.id, "judge": JUDGE}
+    return 0 if run.judge_hash is None else int(session.connection().execute(UNJUDGED, bound).scalar_one())
 
 
 ANSWERS = sa.text(

@@ -19,7 +19,7 @@ from neuro_review import llm, scorers
 from neuro_review.cycles import few_looks
 from neuro_review.errors import InvalidError
 from neuro_review.eval_runs import judging, storing
-from neuro_review.eval_runs.asking import RECORDED
+from neuro_review.eval_runs.asking import NO_BUDGET, RECORDED
 from neuro_review.eval_runs.pacing import MOST_TRIES, Pace
 from neuro_review.eval_runs.storing import Row, Run, Stored, Work
 from neuro_review.eval_sets.choosing import said
@@ -30,7 +30,6 @@ ROWS_A_FLUSH = 50
 GATHERED_FOR = 0.05  # seconds in which answers that come together are stored together
 HEARD_OF_EVERY = 1.0  # seconds: this process says that it lives, and hears whether it shall stop
 Told = Callable[[int, int | None, dict[str, Any]], None]
-NO_BUDGET = "The price of {} is not known, so no budget can be kept. Give its price, or leave the budget out."
 NO_TOKENS = (
     "A server does not say how many tokens an answer took, so no budget can be kept. Ask for another run without one."
 )
@@ -94,7 +93,7 @@ class Runner:
 
     async def drive(self) -> RunOutcome:
         """Ask every candidate what is not stored yet, and store it as it comes."""
-        self.told(self.far.done, self.run.total, self.far.counts())
+        await self._flush()  # who was told to stop before it began makes no call
         flushing = asyncio.create_task(self._flush_often())
         asking = asyncio.gather(*(self._candidate(n) for n in range(len(self.run.candidates))))
         try:

@@ -79,8 +79,10 @@ class Difference:
 _VERSION = (
     "SELECT n.id, n.set_id, s.name, n.number, s.workflow_id, w.name AS workflow, s.held_out, n.asked, n.left_out,"
     " COALESCE(n.cases, (SELECT count(*) FROM eval_case k WHERE k.version_id = n.id)) AS cases, n.content_hash,"
-    " n.made_at, n.made_by, n.frozen_at, (SELECT count(*) FROM eval_gate g WHERE g.version_id = n.id) AS gates"
+    " n.made_at, COALESCE(p.name, n.made_by) AS made_by, n.frozen_at,"
+    " (SELECT count(*) FROM eval_gate g WHERE g.version_id = n.id) AS gates"
     " FROM eval_version n JOIN eval_set s ON s.id = n.set_id JOIN workflow w ON w.id = s.workflow_id"
+    " LEFT JOIN person p ON n.made_by = 'person:' || p.id"
 )
 ALL = sa.text(f"{_VERSION} ORDER BY s.name, n.number DESC")
 BY_ID = sa.text(f"{_VERSION} WHERE n.id = :id")

@@ -75,6 +75,10 @@ MINE = sa.text(
     " WHERE j.person_id = :person AND j.kind = :kind ORDER BY j.created_at DESC, j.id DESC LIMIT :most"
 )
 ONE = sa.text(f"SELECT {COLUMNS} FROM job j JOIN workflow w ON w.id = j.workflow_id WHERE j.id = :id")
+OF_RUNS = sa.text(
+    f"SELECT {COLUMNS} FROM job j JOIN workflow w ON w.id = j.workflow_id"
+    " WHERE j.kind = 'eval' AND j.asked IN :asked ORDER BY j.created_at, j.id"
+).bindparams(sa.bindparam("asked", expanding=True, type_=sa.String))
 
 
 def mine(session: Session, by: Actor, kind: JobKind, *, most: int = MOST_SHOWN) -> list[Job]:
@@ -99,6 +103,17 @@ def find(session: Session, job_id: str) -> Job | None:
     """Return a job, whoever asked for it; None where there is none."""
     row = session.connection().execute(ONE, {"id": job_id}).first() if ID.fullmatch(job_id) else None
     return _job(row) if row else None
+
+
+def asked_for_run(run_id: str) -> str:
+    """Return what is kept of a job that works on an eval run."""
+    return orjson.dumps({"run": run_id}).decode()
+
+
+def of_runs(session: Session, run_ids: list[str]) -> dict[str, Job]:
+    """Return the newest job of each eval run that has one, whoever asked for it."""
+    rows = session.connection().execute(OF_RUNS, {"asked": [asked_for_run(one) for one in run_ids]})
+    return {job.asked["run"]: job for job in map(_job, rows)}
 
 
 def _job(row: sa.Row[Any]) -> Job:

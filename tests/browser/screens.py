@@ -84,7 +84,7 @@ def other_pages(browser: Browser, app: App, out: Path, token: str) -> None:
         "workflow": f"/workflows?workflow={flow}", "people": "/people", "sources": "/sources",
         "deliveries": "/deliveries", "exports": "/exports",
         "quality": f"/quality?workflow={flow}", "models": f"/models?workflow={flow}",
-        "eval_sets": "/eval_sets",
+        "eval_sets": "/eval_sets", "eval_runs": "/eval_runs",
     }  # fmt: skip
     for suffix, options in (("", {}), ("-dark", {"color_scheme": "dark"}), ("-narrow", NARROW)):
         tab = Tab(browser, app, token, **options)

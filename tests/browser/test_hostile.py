@@ -7,11 +7,16 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from db.tables import Role
-from neuro_review import access, queue, sources, teams, views, workflows
+from db.tables import Role, RunOutcome, ScoredBy
+from neuro_review import access, queue, scorers, sources, teams, views, workflows
 from neuro_review.deliveries import endpoints
+from neuro_review.eval_runs import asking, storing
+from neuro_review.eval_runs.asking import Asked
+from neuro_review.eval_runs.storing import Row, Work
 from neuro_review.eval_sets import making
+from neuro_review.eval_sets import rows as eval_sets
 from neuro_review.eval_sets.choosing import Wanted
+from neuro_review.eval_sets.rows import Version
 from tests.browser.house import App, Tab, expect
 from tests.conftest import OPERATOR
 from tests.exports.stock import past
@@ -191,6 +196,8 @@ PLACES = {
     "/exports": ("Export",),
     "/eval_sets": (NAME,),
     "/eval_sets?version={version}": (NAME, "# Heading"),
+    "/eval_runs": (NAME[:40],),
+    "/eval_runs?run={run}": (NAME[:40], "# Heading"),
     "/quality?workflow={flow}": (NAME[:40],),
     "/models?workflow={flow}": (NAME[:40],),
 }
@@ -200,9 +207,29 @@ WITHIN = (
 )
 
 
+def hostile_run(app: App, version: Version) -> str:
+    """Try candidates of hostile names: one answers well, one badly, one not at all, and a judge says why."""
+    ways = [asking.way(f"{name} {NAME}".replace("://", ":/"), parameters={"stop": HOSTILE}) for name in "abc"]
+    asked = Asked(tuple(ways), ("f1", scorers.JUDGE), ways[0])
+    with app.database.writing() as session:
+        run_id = asking.ask(session, OPERATOR, version.ref, asked)
+        run = storing.take(session, run_id, prices=NAME)
+        (case,) = eval_sets.cases(session, version.id)
+    rows = []
+    for number, error in enumerate((None, None, NAME)):
+        said = storing.result(run, Work(number, case, 0), tries=1, error=error)
+        rows.append(Row(storing.fresh_id(), said, output=None if error else f"{number} {HOSTILE}"))
+        if error is None:
+            rows[-1].scores.append((scorers.JUDGE, ScoredBy.JUDGE, float(not number), not number, None, HOSTILE))
+    storing.flush(app.database, run, rows)
+    with app.database.writing() as session:
+        storing.end(session, run, RunOutcome.DONE)
+    return run_id
+
+
 @pytest.fixture
-def hostile_house(app: App, workflow: int) -> Iterator[tuple[str, str]]:
-    """Call everything hostile that has a name; return the token of an admin (whose name is mended) and an eval set."""
+def hostile_house(app: App, workflow: int) -> Iterator[tuple[str, str, str]]:
+    """Call everything hostile that has a name; return the token of an admin (whose name is mended), a set and a run."""
     token = app.sign_in(f"Zoe{workflow}", Role.ADMIN)
     person = app.row("SELECT id FROM person WHERE name = :name", name=f"Zoe{workflow}").id
     app.change("UPDATE person SET name = :name WHERE id = :id", name=NAME, id=person)
@@ -223,18 +250,18 @@ def hostile_house(app: App, workflow: int) -> Iterator[tuple[str, str]]:
         app.database, flow, [said | {"decided_at": "2026-01-02T00:00:00Z"}], model=NAME, prompt=HOSTILE, output=HOSTILE
     )
     made = making.make(app.database, OPERATOR, f"{NAME} {workflow}", flow.name, Wanted())
-    yield token, made.id
+    yield token, made.id, hostile_run(app, made)
     app.change("UPDATE person SET name = 'Zoe' WHERE id = :id", id=person)
 
 
 def test_every_page_shows_hostile_names_and_texts_as_text(
-    app: App, tab: Callable[..., Tab], workflow: int, hostile_house: tuple[str, str]
+    app: App, tab: Callable[..., Tab], workflow: int, hostile_house: tuple[str, str, str]
 ) -> None:
-    token, version = hostile_house
+    token, version, run = hostile_house
     zoe = tab(app, token)
 
     for place, words in PLACES.items():
-        zoe.open(place.format(flow=workflow, version=version))
+        zoe.open(place.format(flow=workflow, version=version, run=run))
         for word in words:
             zoe.page.get_by_text(word, exact=False).first.wait_for(state="attached")
         zoe.settle()

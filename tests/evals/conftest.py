@@ -1,17 +1,21 @@
-"""Labels to make eval sets of: questions with plain answers, judged in the past."""
+"""Labels to make eval sets of, questions with plain answers judged in the past, and models that are tried on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from db.engine import Database
 from db.tables import Origin
-from neuro_review import history, intake, workflows
+from neuro_review import history, intake, scorers, workflows
+from neuro_review.eval_runs import asking, run
+from neuro_review.eval_runs.asking import RECORDED, Asked
 from neuro_review.eval_sets import making
 from neuro_review.eval_sets.choosing import Wanted
 from neuro_review.eval_sets.rows import Version
+from neuro_review.llm import Way
 from tests.conftest import OPERATOR, Team
+from tests.llm_server import LanguageModel, language_model
 
 WORDS = [
     "amber", "birch", "cedar", "dune", "elm", "fern", "grove", "heath", "iris", "juniper", "kelp", "larch", "moss",
@@ -60,5 +64,44 @@ def make(db: Database, team: Team) -> Callable[..., Version]:
         options = {key: more.pop(key) for key in ("held_out", "freeze_it", "by") if key in more}
         by = options.pop("by", OPERATOR)
         return making.make(db, by, name, team.support.name, Wanted(**more), **options)
+
+    return call
+
+
+NUMBERS = {question(n): n for n in range(600)}
+
+
+def answers(asked: dict[str, Any]) -> str:
+    """Answer as a candidate or judge: `better` is right, `worse` wrong on every fourth, `judge` sees which is which."""
+    said, model = asked["messages"][-1]["content"], asked["model"]
+    if model.startswith("judge"):
+        answer = said.split("[BEGIN ANSWER]\n")[1].split("\n[END ANSWER]")[0]
+        good = answer.startswith("answer") if model == "judge" else True
+        return f'{{"reason": "because", "verdict": "{"good" if good else "bad"}"}}'
+    n = NUMBERS[said]
+    return f"answer {n}" if model == "better" or n % 4 else "something else entirely"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[LanguageModel]:
+    with language_model(answers) as model:
+        yield model
+
+
+@pytest.fixture
+def tried(db: Database, served: LanguageModel) -> Callable[..., str]:
+    """Try models on a version and return the run."""
+
+    def call(version: Version, *models: str, **more: Any) -> str:
+        ways = tuple(
+            Way(RECORDED) if name == RECORDED else asking.way(f"openai/{name}", api_base=served.url) for name in models
+        )
+        if "judge" in more:
+            more["judge"] = asking.way(f"openai/{more['judge']}", api_base=served.url)
+            more["scorers"] = (*scorers.DEFAULT, scorers.JUDGE)
+        with db.writing() as session:
+            run_id = asking.ask(session, OPERATOR, version.ref, Asked(ways, **more))
+        assert run.work_on(db, run_id)["errors"] == 0
+        return run_id
 
     return call

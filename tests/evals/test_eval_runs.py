@@ -10,9 +10,11 @@ import sqlalchemy as sa
 
 from db.engine import Database
 from neuro_review import content
+from neuro_review import llm as llm_door
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
-from neuro_review.eval_runs import asking, run
-from neuro_review.eval_runs.asking import Asked
+from neuro_review.eval_runs import asking, foreseen, run
+from neuro_review.eval_runs import rows as run_rows
+from neuro_review.eval_runs.asking import RECORDED, Asked
 from neuro_review.eval_runs.storing import Row, Work
 from neuro_review.eval_sets.rows import Version
 from neuro_review.llm import Way
@@ -336,3 +338,88 @@ def test_the_pace_gives_way_and_comes_back() -> None:
 def test_an_address_with_a_password_or_of_another_kind_is_refused(address: str) -> None:
     with pytest.raises(InvalidError, match="address"):
         asking.way("openai/m", api_base=address)
+
+
+@pytest.mark.parametrize("name", ["api_key", "api_base", "base_url", "custom_llm_provider", "extra_headers", "model"])
+def test_no_parameter_of_a_candidate_names_an_address_or_a_key(name: str) -> None:
+    with pytest.raises(InvalidError, match="is no parameter"):
+        asking.way("openai/m", parameters={name: "https://evil.example"})
+    with pytest.raises(InvalidError, match="like openai/gpt-4o"):
+        asking.way("huggingface/https://evil.example")
+
+
+def test_a_run_that_was_stopped_before_it_began_makes_no_call(
+    db: Database, record: Record, make: Make, llm: LanguageModel
+) -> None:
+    record([label(n) for n in range(30)])
+    run_id = ask(db, make(), at(llm))
+    with db.writing() as session:
+        asking.cancel(session, run_id, OPERATOR)
+
+    assert run.work_on(db, run_id)["outcome"] == "cancelled"
+    assert llm.requests == []
+
+
+def test_the_newest_runs_of_other_workflows_hide_none_of_ones_own(
+    db: Database, team: Team, record: Record, make: Make, llm: LanguageModel
+) -> None:
+    record([label(1)])
+    version = make()
+    mine = ask(db, version, at(llm))
+    with db.writing() as session:
+        for n in range(3):
+            session.connection().execute(
+                sa.text("INSERT INTO eval_run (id, version_id, workflow_id, scorers, rubric_version, repeats, at_once,"
+                        " asked_by, created_at, lease_n, lease_until) SELECT :id, version_id, :flow, scorers,"
+                        " rubric_version, repeats, at_once, asked_by, created_at + 9, 0, 0 FROM eval_run"
+                        " WHERE id = :mine"),
+                {"id": f"{n:032x}", "flow": team.other.id, "mine": mine},
+            )  # fmt: skip
+
+    with db.reading() as session:
+        found = run_rows.listed(session, team.olu, most=2)
+        every = run_rows.listed(session, OPERATOR, most=2)
+    assert [one.id for one in found] == [mine]
+    assert len(every) == 2
+    assert mine not in {one.id for one in every}
+
+
+def test_what_a_run_takes_is_said_before_by_measure_or_roughly_or_not_at_all(
+    db: Database, record: Record, make: Make, llm: LanguageModel
+) -> None:
+    record([label(n, output="x" * 400, prompt=question(n) + "y" * (400 - len(question(n)))) for n in range(10)])
+    version = make()
+    priced, unknown = at(llm, "openai/priced", price=(1.0, 2.0)), at(llm, "openai/unknown")
+    asked = Asked((Way(RECORDED), priced, unknown, at(llm, "openai/gpt-4o")), repeats=2, judge=priced)
+
+    def said() -> list[tuple[str, int, int | None, bool, bool]]:
+        with db.reading() as session:
+            found = foreseen.expected(session, version, asked)
+        return [(one.model, one.calls, one.micro, one.measured, one.judges) for one in found]
+
+    rough, none, listed, judge = said()
+    # Ten cases twice: 400 characters in and out are a hundred tokens each, at 1 and 2 dollars a million.
+    assert rough == ("openai/priced", 20, 20 * (100 * 1 + 100 * 2), False, False)
+    assert none == ("openai/unknown", 20, None, False, False)
+    assert listed == ("openai/gpt-4o", 20, round(20 * (100 * 2.5 + 100 * 10)), False, False)
+    assert judge[:2] == ("openai/priced", 80)
+    assert judge[2] is not None and judge[2] > rough[2] * 4
+    llm.answer = "one two three"
+    run.work_on(db, ask(db, version, at(llm, "openai/gpt-4o")))
+    measured = said()[2]
+    cost = rows(db, "SELECT sum(cost_micro) AS cost FROM eval_result")[0].cost
+    assert measured == ("openai/gpt-4o", 20, round(cost / 10 * 20), True, False)
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "openai/gpt-4o", "anthropic/claude-opus-4-7", "claude-opus-4-7", "mistral/mistral-large-latest",
+              "openai/own", "own", "hosted_vllm/llama", "gemini/gemini-2.5-pro", "groq/llama-3.3-70b-versatile"],
+)  # fmt: skip
+def test_a_price_that_is_read_without_litellm_is_what_litellm_counts_with(model: str) -> None:
+    way = Way(model)
+    price = llm_door.listed_price(model)
+
+    assert (price is not None) == llm_door.knows_price(way)
+    if price is not None:
+        assert llm_door._cost(way, 10_000, 0) == pytest.approx(price[0] * 10_000, abs=1)
+        assert llm_door._cost(way, 0, 10_000) == pytest.approx(price[1] * 10_000, abs=1)

@@ -236,7 +236,7 @@ def test_only_an_owner_makes_a_set_and_a_name_belongs_to_one_workflow(
         make(by=team.bo)
     made = make(by=team.olu)
 
-    assert made.made_by == team.olu.audit_name
+    assert made.made_by == team.olu.name
     with db.reading() as session:
         assert rows.listed(session, team.eve) == []
         with pytest.raises(NotAllowedError):

@@ -1,7 +1,7 @@
 """What is said of candidates: compared on the same cases, let through the gate or not, judged by a fit judge only."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -21,49 +21,12 @@ from neuro_review.eval_sets.rows import Version
 from neuro_review.llm import Way
 from neuro_review.stats.paired import tango
 from tests.conftest import OPERATOR, Clock, Team
-from tests.evals.conftest import label, question
+from tests.evals.conftest import answers, label
 from tests.exports.stock import decide
-from tests.llm_server import LanguageModel, language_model
+from tests.llm_server import LanguageModel
 
 Record = Callable[[list[dict[str, Any]]], None]
 Make = Callable[..., Version]
-NUMBERS = {question(n): n for n in range(600)}
-
-
-def answers(asked: dict[str, Any]) -> str:
-    """Answer as a candidate or judge: `better` is right, `worse` wrong on every fourth, `judge` sees which is which."""
-    said, model = asked["messages"][-1]["content"], asked["model"]
-    if model.startswith("judge"):
-        answer = said.split("[BEGIN ANSWER]\n")[1].split("\n[END ANSWER]")[0]
-        good = answer.startswith("answer") if model == "judge" else True
-        return f'{{"reason": "because", "verdict": "{"good" if good else "bad"}"}}'
-    n = NUMBERS[said]
-    return f"answer {n}" if model == "better" or n % 4 else "something else entirely"
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[LanguageModel]:
-    with language_model(answers) as model:
-        yield model
-
-
-@pytest.fixture
-def tried(db: Database, served: LanguageModel) -> Callable[..., str]:
-    """Try models on a version and return the run."""
-
-    def call(version: Version, *models: str, **more: Any) -> str:
-        ways = tuple(
-            Way(RECORDED) if name == RECORDED else asking.way(f"openai/{name}", api_base=served.url) for name in models
-        )
-        if "judge" in more:
-            more["judge"] = asking.way(f"openai/{more['judge']}", api_base=served.url)
-            more["scorers"] = (*scorers.DEFAULT, scorers.JUDGE)
-        with db.writing() as session:
-            run_id = asking.ask(session, OPERATOR, version.ref, Asked(ways, **more))
-        assert run.work_on(db, run_id)["errors"] == 0
-        return run_id
-
-    return call
 
 
 def test_two_candidates_are_compared_on_the_same_cases(

@@ -1,5 +1,10 @@
-"""Eval sets on screen; all that models and users wrote stays text.
+"""Eval sets and eval runs on screen; all that models and users wrote stays text.
 
-* sets       what there is, and one version with its cases and where each came from
-* making     the form that makes a version out of labels
+* sets        what there is, and one version with its cases and where each came from
+* making      the form that makes a version out of labels
+* runs        every run, and the form for another one: starting, of candidates
+* one_run     one run: how far it is (states), what failed, what each candidate came to (figures)
+* beside      two candidates: their difference, the gate, and the cases on which they differ (flips)
+* reviewing   answers put before the reviewers
+* judges      how far each judge agrees with the reviewers
 """

@@ -11,12 +11,12 @@ from neuro_review.eval_sets import choosing, making, rows
 from neuro_review.eval_sets.rows import Case, Version
 from neuro_review.ui import links, tables
 from neuro_review.ui.evals import making as making_form
+from neuro_review.ui.evals.texts import ERASED, labelled
 from neuro_review.ui.marked import difference
 from neuro_review.words import Role
 
 PAGE = 50  # cases in the table at a time
 MOST_LINKS = 12
-ERASED = "It was erased."
 
 
 def open_version(version_id: str) -> None:
@@ -179,29 +179,24 @@ def _case(case: Case, *, droppable: bool) -> None:
         reasons = f" for {', '.join(case.reasons)}" if case.reasons else ""
         rubric = f"rubric version {case.rubric_version}" if case.rubric_version else "no rubric was written then"
         ui.plain(f"{case.model} wrote it; {case.reviewer} said {case.verdict}{reasons}; {rubric}.")
-        _labelled("Prompt", _prompt(case))
+        labelled("Prompt", _prompt(case))
         if case.context:
-            _labelled("Context", case.context)
+            labelled("Context", case.context)
         _output(case)
         st.caption(f"Review {case.review_id} · case hash {case.hash[:16]}")
 
 
 def _output(case: Case) -> None:
     if case.kind == "must_not":
-        _labelled("Output, never to be said like this", case.output)
+        labelled("Output, never to be said like this", case.output)
     elif case.verdict != "correct":
-        _labelled("Output, which is the target", case.output)
+        labelled("Output, which is the target", case.output)
     elif case.output is None or case.target is None or (shown := difference(case.output, case.target)) is None:
-        _labelled("Output", case.output)
-        _labelled("What the reviewer made of it, which is the target", case.target)
+        labelled("Output", case.output)
+        labelled("What the reviewer made of it, which is the target", case.target)
     else:
         st.caption("Output, and what the reviewer made of it, which is the target")
         st.html(shown)
-
-
-def _labelled(what: str, text: str | None) -> None:
-    st.caption(what)
-    ui.plain(ERASED if text is None else text or "(empty)")
 
 
 def _difference(found: Version, others: list[Version]) -> None:
