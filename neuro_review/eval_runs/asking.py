@@ -1,5 +1,6 @@
 """A run is asked for: which frozen version, which candidates, how they are scored, and how much it may cost."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -76,6 +77,13 @@ def way(
                 " key instead.", "api_base",
             )  # fmt: skip
     return Way(model, api_base, key_variable, parameters or {}, price)
+
+
+def unset_key(endpoint: str) -> str | None:
+    """Return the variable that is to hold the key of an endpoint and is not set in this process, or None."""
+    named = settings().endpoints.get(endpoint)
+    variable = named.key_variable if named else None
+    return variable if variable and not os.environ.get(variable) else None
 
 
 def _check_parameters(parameters: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.clock import new_id, now
+from db.engine import Database, explained
 from db.tables import GateOutcome, Role
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
@@ -106,6 +107,40 @@ def ask(
         ConflictError: the answers were judged by a judge that is unfit.
         InvalidError: the margin is none.
     """
+    weighed = _weigh(session, by, version_ref, baseline, candidate, margin, scorer)
+    _keep(session, by, weighed)
+    return weighed.gate
+
+
+def ask_in_steps(
+    database: Database, by: Actor, version_ref: str, *, baseline: str, candidate: str, margin: float,
+    scorer: str | None = None,
+) -> Gate:  # fmt: skip
+    """Ask the gate as `ask` does, and hold nobody up: thousands of cases are counted before anything is written.
+
+    Raises:
+        NeuroReviewError: what `ask` raises.
+        DatabaseUnusableError: the database is away or damaged.
+    """
+    with explained(), database.reading() as session:
+        weighed = _weigh(session, by, version_ref, baseline, candidate, margin, scorer)
+    with database.writing() as session:
+        _keep(session, by, weighed)
+    return weighed.gate
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    version: sets.Version
+    old: Tried
+    new: Tried
+    gate: Gate
+    scorer: str | None
+
+
+def _weigh(
+    session: Session, by: Actor, version_ref: str, baseline: str, candidate: str, margin: float, scorer: str | None
+) -> _Weighed:
     if not 0 < margin < 1:
         raise InvalidError("A margin is a share between 0 and 1, like 0.03 for three points.", "margin")
     version = sets.version(session, version_ref, by)
@@ -113,9 +148,7 @@ def ask(
     old, new = (find(session, by, ref, version=version.ref) for ref in (baseline, candidate))
     found = between(session, old, new, scorer=scorer)
     _refuse_unfit_judges(session, by, found, old, new)
-    gate = _said(found, margin, version.gates)
-    _keep(session, by, version, old, new, gate, scorer)
-    return gate
+    return _Weighed(version, old, new, _said(found, margin, version.gates), scorer)
 
 
 def _refuse_unfit_judges(session: Session, by: Actor, found: Comparison, old: Tried, new: Tried) -> None:
@@ -160,14 +193,12 @@ def _why(found: Comparison, margin: float, outcome: GateOutcome, missing: int, m
     )
 
 
-def _keep(
-    session: Session, by: Actor, version: sets.Version, old: Tried, new: Tried, gate: Gate, scorer: str | None
-) -> None:
-    at = now()
+def _keep(session: Session, by: Actor, weighed: _Weighed) -> None:
+    version, old, new, gate, at = weighed.version, weighed.old, weighed.new, weighed.gate, now()
     session.connection().execute(INSERT, {
         "id": gate.id, "version": version.id, "workflow": version.workflow_id, "baseline_run": old.run_id,
         "baseline": old.candidate, "candidate_run": new.run_id, "candidate": new.candidate, "model": new.model,
-        "scorer": scorer, "margin": gate.margin, "outcome": str(gate.outcome), "difference": gate.difference,
+        "scorer": weighed.scorer, "margin": gate.margin, "outcome": str(gate.outcome), "difference": gate.difference,
         "low": gate.low, "high": gate.high, "cases": gate.cases, "more": gate.more_cases_needed, "at": at,
         "by": by.audit_name,
     })  # fmt: skip

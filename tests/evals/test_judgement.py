@@ -77,6 +77,37 @@ def test_the_gate_passes_blocks_or_says_how_many_cases_are_missing(
     assert kept == ["block", "pass", "inconclusive"]
 
 
+def test_while_the_gate_counts_others_write(
+    db: Database, record: Record, make: Make, tried: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record([label(n) for n in range(8)])
+    tried(make(), "better", "worse")
+    count, meanwhile = gates.between, []
+
+    def counted(*args: Any, **more: Any) -> comparing.Comparison:
+        with db.writing() as session:  # on SQLite there is one right to write, and it is free
+            session.connection().execute(sa.text("UPDATE person SET name = name"))
+        meanwhile.append(True)
+        return count(*args, **more)
+
+    monkeypatch.setattr(gates, "between", counted)
+    asked = {"baseline": "openai/better", "candidate": "openai/worse", "margin": 0.1}
+
+    said = gates.ask_in_steps(db, OPERATOR, "first", **asked)
+
+    with db.reading() as session:
+        (kept,) = gates.kept(
+            session, *(outcomes.find(session, OPERATOR, asked[side]) for side in ("baseline", "candidate"))
+        )
+    assert meanwhile == [True]
+    assert (kept.id, kept.outcome, kept.difference, kept.by) == (
+        said.id,
+        said.outcome,
+        said.difference,
+        "operator:tests",
+    )
+
+
 def test_the_gate_cannot_be_made_to_lie(db: Database, record: Record, make: Make, tried: Callable[..., str]) -> None:
     record([label(n) for n in range(8)])
     version = make()

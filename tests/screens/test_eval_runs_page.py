@@ -38,8 +38,9 @@ PAGE = "pages/eval_runs.py"
 
 @pytest.fixture(autouse=True)
 def environment(url: str, monkeypatch: pytest.MonkeyPatch, served: LanguageModel) -> None:
+    named = {"own": {"url": served.url}, "keyed": {"url": served.url, "key_variable": "KEY_OF_NOBODY"}}
     monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", url)
-    monkeypatch.setenv("NEURO_REVIEW_ENDPOINTS", orjson.dumps({"own": {"url": served.url}}).decode())
+    monkeypatch.setenv("NEURO_REVIEW_ENDPOINTS", orjson.dumps(named).decode())
     settings.cache_clear()
     st.cache_data.clear()
 
@@ -150,6 +151,8 @@ def test_a_form_that_is_not_ready_says_why(db: Database, team: Team, record: Rec
     assert "Name at least one candidate." in why()
     fill(app, "openai/better")
     assert not app.button(key="run_start").disabled
+    app.selectbox(key="run_endpoint_0").set_value("keyed").run()
+    assert "has no KEY_OF_NOBODY" in words(app).replace("\\", "")
     for parameters, sentence in (
         ("temperature", "is no JSON object"), ('{"api_key": "sk-1"}', "Keys come from the environment"),
         ('{"api_base": "https://evil.example"}', "“api_base” is no parameter"),
@@ -288,7 +291,7 @@ def test_two_candidates_are_compared_and_the_gate_passes_blocks_or_cannot_tell(
     )
 
     worse = compared(db, team, whole, "better", "worse")
-    assert "25.0 points more bad cases than before (95 % interval +15.8 to +37.2 points)." in words(worse)
+    assert "25.0 points more bad cases than before (95\u202f% interval +15.8 to +37.2 points)." in words(worse)
     assert "Better on 0, worse on 15, alike on 45 of 60 cases." in words(worse)
     press(worse, "ask_gate")
     assert "block" in badges(worse)
@@ -313,6 +316,7 @@ def test_two_candidates_are_compared_and_the_gate_passes_blocks_or_cannot_tell(
     kept = markup(again).split("What the gate said of these two")[-1]
     assert "pass" in kept
     assert "Olu" in kept
+    assert any("models" in one for one in links(again))
 
 
 def test_the_cases_on_which_they_differ_show_what_each_said(

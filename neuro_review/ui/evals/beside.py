@@ -44,11 +44,17 @@ def draw(run: Run, by: Actor) -> None:
 
 
 def _first(run: Run, refs: list[str]) -> int:
-    """Return the place of the model in use, where it was tried here, or of the reviewed outputs, or of the first."""
+    """Return the place of what a candidate is held against first.
+
+    That is the model in use, where it was tried here, or else what was reviewed; of the run itself, where it has two.
+    """
     with ui.read() as session:
         use = models.in_use(session, run.workflow_id)
     named = [ref.partition("/")[2] for ref in refs]
-    return next((named.index(one) for one in (use and use.model, RECORDED) if one in named), 0)
+    if use is not None and use.model in named:
+        return named.index(use.model)
+    own = named[: len(run.models)] if len(run.models) > 1 else named
+    return own.index(RECORDED) if RECORDED in own else 0
 
 
 def _place(refs: dict[str, str], without: str, wanted: str) -> int:
@@ -77,7 +83,7 @@ def _difference(found: Comparison) -> None:
 def _said(found: Comparison) -> str:
     assert found.difference is not None
     rate, low, high = found.difference
-    bounds = f"95 % interval {figures.bounds(low, high)}"
+    bounds = f"95{phrases.THIN}% interval {figures.bounds(low, high)}"
     if abs(rate) < 0.0005:
         return f"As many bad cases as before ({bounds})."
     certain = "" if low > 0 or high < 0 else " It may be chance."

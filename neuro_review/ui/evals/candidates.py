@@ -34,7 +34,7 @@ def form() -> None:
             "Another candidate", key="run_another", icon=":material/add:", on_click=_another,
             disabled=st.session_state[ROWS] >= MOST_CANDIDATES - 1,
         )  # fmt: skip
-        st.checkbox("Also the reviewed outputs themselves (no call)", key="run_recorded", help=(
+        st.checkbox("Also the reviewed outputs (no call)", key="run_recorded", help=(
             "They are the candidate recorded. Its outcome is what the reviewers said, and a judge is held against that."
         ))  # fmt: skip
     st.caption(ui.md_escape(HINT))
@@ -59,6 +59,9 @@ def _row(name: str, label: str, *, parameters: bool = True) -> None:
             st.text_input("Parameters (JSON)", key=f"run_parameters_{name}", placeholder='{"temperature": 0}')
     if model.strip() in ("", RECORDED):
         return
+    variable = evals.unset_key(st.session_state[f"run_endpoint_{name}"])
+    if variable and settings().worker:
+        st.caption(ui.md_escape(f"The environment of this server has no {variable}, which is to hold the key."))
     price = llm.listed_price(model.strip())
     if price is not None:
         read, written = (phrases.dollars(one * 1_000_000) for one in price)

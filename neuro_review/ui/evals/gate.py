@@ -35,10 +35,9 @@ def draw(run: Run, by: Actor, old: str, new: str, scorer: str | None, compared: 
         margin = st.number_input("Worse by less than so many points is no worse", 0.1, 99.0, 3.0, 0.5, key="margin",
                                  width=310)  # fmt: skip
         st.button("Ask the gate", key="ask_gate", type="primary", on_click=_ask, args=asked)
-    if compared.difference is not None:
+    if compared.gate is not None and compared.gate.low <= 0 and compared.gate.high >= margin / 100:
         more = compared.more_cases_needed(margin / 100)
-        if more > 1:
-            st.caption(f"For a candidate that is as good, about {more:,} more cases make a pass likely.")
+        st.caption(f"These cases do not tell yet: about {more:,} more would let most candidates pass that are as good.")
     st.caption(HINT)
     of, said = st.session_state.get(SAID, (None, None))
     if said is not None and of == asked:
@@ -47,16 +46,19 @@ def draw(run: Run, by: Actor, old: str, new: str, scorer: str | None, compared: 
         before = gates.kept(session, figures.find(by, old), figures.find(by, new))
     if before:
         tables.table("What the gate said of these two", HEAD, [_row(one) for one in before], right=(2, 3, 4))
+        if before[0].outcome is GateOutcome.PASS:
+            with st.container(key="go"):
+                links.link("pages/models.py", "Put it in use on Models", workflow=str(run.workflow_id))
 
 
 def _ask(version: str, old: str, new: str, scorer: str | None) -> None:
     st.session_state.pop(SAID, None)
     margin = st.session_state["margin"] / 100
-    with ui.act() as session:
-        said = gates.ask(session, ui.person(), version, baseline=old, candidate=new, margin=margin, scorer=scorer)
+    with ui.act_in_steps():
+        said = gates.ask_in_steps(
+            ui.database(), ui.person(), version, baseline=old, candidate=new, margin=margin, scorer=scorer
+        )
         st.session_state[SAID] = ((version, old, new, scorer), said)
-    if ui.REFUSAL in st.session_state:  # the commit was refused: nothing is on record
-        st.session_state.pop(SAID, None)
 
 
 def _answer(run: Run, said: Gate) -> None:
@@ -71,11 +73,8 @@ def _answer(run: Run, said: Gate) -> None:
                 f"The gate was asked {said.asked_before:,} times on this version before, and may be learnt by heart."
                 " Make one with new cases."
             )
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.download_button("Download JUnit XML", junit(said, suite=run.version), "gate.xml", "application/xml",
-                               key="junit", on_click="ignore")  # fmt: skip
-            if said.outcome is GateOutcome.PASS:
-                links.link("pages/models.py", "Put it in use on Models", workflow=str(run.workflow_id))
+        st.download_button("Download JUnit XML", junit(said, suite=run.version), "gate.xml", "application/xml",
+                           key="junit", on_click="ignore")  # fmt: skip
 
 
 def _row(one: Kept) -> list[Cell]:

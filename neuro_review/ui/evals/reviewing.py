@@ -9,6 +9,7 @@ from neuro_review.eval_runs.rows import Run
 from neuro_review.ui import tables
 
 MANY = 50
+MOST = 250  # at a time: they are stored in one transaction, for which everybody else waits
 
 
 def draw(run: Run) -> None:
@@ -23,7 +24,7 @@ def draw(run: Run) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox("Answers of", list(shown), format_func=shown.__getitem__, key=f"put_model_{run.id}", width=300)
-        st.number_input("How many, drawn by chance", 1, reviewing.MOST, MANY, 1, key=f"put_many_{run.id}", width=220)
+        st.number_input("How many, drawn by chance", 1, MOST, MANY, 1, key=f"put_many_{run.id}", width=220)
         st.button("Put them before reviewers", key="put", on_click=_put, args=(run.id,))
 
 

@@ -15,14 +15,6 @@ from neuro_review.ui.evals import judges, starting, states
 from neuro_review.ui.evals.states import State
 from neuro_review.words import Role
 
-# Streamlit takes a link to this very page for the page one is on, and would shade it.
-STYLE = """
-<style>
-.stMain [class*="st-key-row_"] [data-testid="stPageLink"] a { background: none; padding: 0; text-decoration: underline;
-  text-underline-offset: .2em; }
-.stMain [class*="st-key-row_"] [data-testid="stPageLink"] a p { font-weight: 400; font-size: 1rem; color: inherit; }
-</style>
-"""
 LOOKED_AT_EVERY = 2.0  # seconds, while a run is under way
 MOST = 50
 NO_VERSION = "It takes a frozen eval set first. An owner makes one on Eval sets."
@@ -34,7 +26,6 @@ WHAT_IT_IS = (
 
 def everything(by: Actor) -> None:
     """Draw the runs, the form for another one, and the judges."""
-    st.html(STYLE)
     with ui.read() as session:
         found = _listed(by)
         places = {flow.id: flow.name for flow in asking.places(session, by, JobKind.EVAL)}
