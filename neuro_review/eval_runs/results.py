@@ -25,6 +25,8 @@ class Result:
     """All cases of the version."""
     reasons: dict[str, tuple[int, int]]
     """For each reason of a label: of how many of these cases the outcome is known, and how many are bad."""
+    positions: dict[bool | None, list[int]]
+    """The cases that are bad, not bad, and without an outcome (None), by their positions."""
     estimate: Estimate
     """What reviewers would say, as far as some of its answers were put before them."""
 
@@ -42,12 +44,15 @@ def _result(session: Session, by: Actor, run_id: str, model: str) -> Result:
     tried = find(session, by, f"{run_id}/{model}")
     found = outcomes(session, tried)
     known, bad = Counter[str](), Counter[str]()
+    positions: dict[bool | None, list[int]] = {True: [], False: [], None: []}
     for one in found.cases.values():
+        positions[one.bad].append(one.position)
         if one.bad is not None:
             known.update(one.reasons)
             bad.update(one.reasons if one.bad else ())
     side = summed(tried, found)
     return Result(
         side, wilson(side.bad, side.known) if side.known else None, len(found.cases),
-        {name: (many, bad[name]) for name, many in known.most_common()}, judges.estimate(session, tried),
+        {name: (many, bad[name]) for name, many in known.most_common()}, positions,
+        judges.estimate(session, tried),
     )  # fmt: skip

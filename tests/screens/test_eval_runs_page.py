@@ -18,6 +18,7 @@ from neuro_review.eval_runs import asking, judges, rows
 from neuro_review.eval_runs.asking import RECORDED, Asked
 from neuro_review.eval_runs.junit import junit
 from neuro_review.eval_runs.rows import Run
+from neuro_review.eval_sets import rows as sets
 from neuro_review.eval_sets.rows import Version
 from neuro_review.jobs import asking as jobs_asking
 from neuro_review.jobs import keeper
@@ -26,7 +27,7 @@ from neuro_review.llm import Way
 from neuro_review.settings import settings
 from neuro_review.ui.evals import gate as gate_screen
 from tests.conftest import OPERATOR, Team
-from tests.evals.conftest import label
+from tests.evals.conftest import NUMBERS, label
 from tests.llm_server import LanguageModel
 from tests.screens.test_quality_page import APP, HOSTILE, markup, words
 
@@ -332,9 +333,39 @@ def test_the_cases_on_which_they_differ_show_what_each_said(
     said = markup(app)
     assert "<del>answer</del>" in said
     assert "something" in said
-    assert "Before: f1 passed" in words(app)
-    assert "Candidate: f1 failed" in words(app)
+    scores = markup(app).split("What the scorers say of both")[-1].split("<tbody>")[1]
+    assert ["passed" in row for row in scores.split("</tr>")[:2]] == [True, False]
+    assert "failed" in scores.split("</tr>")[1]
     assert any("history" in one for one in links(app))
+
+
+def test_the_answers_of_one_candidate_are_found_by_what_became_of_them(
+    db: Database, team: Team, record: Record, make: Make, served: LanguageModel
+) -> None:
+    record([label(n, "reject" if n == 7 else "approve") for n in range(1, 9)])
+    version = make()
+    run_id = asked_by_olu(db, team, version, asking.way("openai/worse", endpoint="own"), at_once=1)
+    served.fail(404, 1)
+    work(db)
+    with db.reading() as session:
+        first = sets.cases(session, version.id, most=1)[0].prompt
+    wrong = len({4, 8} - {NUMBERS[first or ""]})  # it is wrong on every fourth, and got no answer to the first of all
+    app = opened(db, team.olu, run=run_id)
+    assert "It takes two candidates" in words(app)
+
+    def one_of() -> tuple[int, str, str]:
+        (case,) = (one for one in app.selectbox if str(one.key).startswith("answers_case_"))
+        return len(case.options), words(app), markup(app)
+
+    many, _, said = one_of()
+    assert many == wrong
+    assert "entirely" in said
+    assert "failed" in said.split("What the scorers say of the answer")[-1]
+    app.selectbox(key=f"answers_kind_{run_id}").set_value("without an outcome").run()
+    many, said, _ = one_of()
+    assert (many, "The answer failed: NotFoundError 404" in said) == (1, True)
+    app.selectbox(key=f"answers_kind_{run_id}").set_value("good").run()
+    assert one_of()[0] == 8 - wrong - 1
 
 
 def test_the_model_in_use_is_what_candidates_are_held_against(

@@ -4,6 +4,7 @@
 * making      the form that makes a version out of labels
 * runs        every run, and the form for another one: starting, of candidates
 * one_run     one run: how far it is (states), what failed, what each candidate came to (figures)
+* answers     the answers of one candidate, case by case (cases)
 * beside      two candidates: their difference, the gate, and the cases on which they differ (flips)
 * reviewing   answers put before the reviewers
 * judges      how far each judge agrees with the reviewers

@@ -40,7 +40,7 @@ def draw(run: Run, by: Actor) -> None:
         gate.draw(run, by, old, new, only, compared)
     if not old.startswith(run.id):  # of its own candidates the reasons stand above already
         _reasons(compared)
-    flips.draw(run, by, compared, old, new)
+    flips.draw(run, compared, old, new)
 
 
 def _first(run: Run, refs: list[str]) -> int:

@@ -44,6 +44,9 @@ def judge() -> None:
     """Draw what names the model that judges."""
     with st.container(border=True, gap="xsmall", key="candidate_judge"):
         _row("judge", "Model that judges", parameters=False)
+        st.caption(
+            "A gate rests on it once it agrees with the reviewers: add the reviewed outputs to hold it against them."
+        )
 
 
 def _another() -> None:

@@ -19,11 +19,11 @@ HEAD = ("Candidate", "Bad cases", "95 % interval", "Known", "Failed", "Cost", "L
 
 
 def draw(run_id: str) -> None:
-    """Draw what each candidate of a run has come to."""
+    """Draw what each candidate of a run has come to: as a fragment, anew while it is under way."""
     by = ui.person()
     with ui.read() as session:
         run = rows.run(session, run_id, by)
-    found = _results(place(), newest(place()), run, by)
+    found = of(run, by)
     st.header("Results" if run.ended_at is not None else "Results so far")
     tables.table("Results of each candidate", HEAD, [_row(one) for one in found], right=tuple(range(1, 8)))
     st.caption(
@@ -33,6 +33,11 @@ def draw(run_id: str) -> None:
     for one in found:
         _reviewed(one)
     _reasons(found)
+
+
+def of(run: Run, by: Actor) -> list[Result]:
+    """Return what each candidate of a run has come to, kept until something changes that could move it."""
+    return _results(place(), newest(place()), run, by)
 
 
 @st.cache_data(ttl=KEPT, max_entries=32, show_spinner="Counting…")

@@ -14,7 +14,7 @@ from neuro_review.jobs import asking
 from neuro_review.jobs import rows as jobs
 from neuro_review.settings import settings
 from neuro_review.ui import tables
-from neuro_review.ui.evals import beside, figures, reviewing, starting, states
+from neuro_review.ui.evals import answers, beside, figures, reviewing, starting, states
 from neuro_review.ui.evals.states import State
 from neuro_review.ui.tables import Cell
 from neuro_review.words import Role
@@ -52,6 +52,7 @@ def draw(run_id: str, by: Actor) -> None:
         if state.is_live:
             st.text("Candidates are compared once the run has ended or was stopped.")
             return
+        answers.draw(run, figures.of(run, by))
         beside.draw(run, by)
         if by.may(Role.OWNER, run.workflow_id):
             reviewing.draw(run)
