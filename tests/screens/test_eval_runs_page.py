@@ -397,7 +397,10 @@ def test_a_judge_is_fit_unfit_or_expired_and_no_gate_rests_on_an_unfit_one(
     assert {"fit", "unfit"} <= set(badges(app).replace(":", " ").replace("[", " ").replace("]", " ").split())
     assert "Not enough reviewed outputs yet" in words(app)
     assert "100.0" in markup(app)
-    refused = press(compared(db, team, run_id, "better", "worse"), "ask_gate")
+    differ = compared(db, team, run_id, "better", "worse")
+    assert "because" in [one.value for one in differ.text]
+    assert "Why the judge says so of the answer of the candidate" in words(differ)
+    refused = press(differ, "ask_gate")
     assert "The judge is not fit" in words(refused).replace("\\", "")
     refused.selectbox(key=f"beside_scorer_{run_id}").set_value("f1").run()
     press(refused, "ask_gate")

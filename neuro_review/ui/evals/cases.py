@@ -45,22 +45,23 @@ def against(what: str, text: str | None, other: str | None, of_the_other: str) -
 def scores(of: str, answers: Sequence[tuple[str, Answer]]) -> None:
     """Draw what each scorer says of answers, each of which has a name; `of` tells the table from others on the page."""
     each: list[list[Cell]] = [
-        [what, scorer, _passed(passed), "" if value is None or value in (0, 1) else f"{value:.2f}", _why(why)]
+        [what, scorer, _passed(passed), "" if value is None or value in (0, 1) else f"{value:.2f}"]
         for what, one in answers
-        for scorer, value, passed, why in one.scores
+        for scorer, value, passed, _ in one.scores
     ]
     if each:
-        tables.table(f"What the scorers say of {of}", ("Answer", "Scorer", "Says", "Value", "Why"), each)
+        tables.table(f"What the scorers say of {of}", ("Answer", "Scorer", "Says", "Value"), each)
+    for what, one in answers:
+        for scorer, _, _, why in one.scores:
+            if why:
+                st.caption(ui.md_escape(f"Why the {scorer} says so of the {what}"))
+                ui.plain(why)
 
 
 def _passed(passed: bool | None) -> Cell:
     if passed is None:
         return tables.quiet("no verdict")
     return "passed" if passed else tables.loud("failed")
-
-
-def _why(why: str | None) -> Cell:
-    return tables.short(why) if why else tables.quiet("")
 
 
 def label(case: Case) -> None:

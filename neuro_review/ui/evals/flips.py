@@ -35,8 +35,14 @@ def _flip(run: Run, flip: Flip, old: str, new: str) -> None:
         cases.against("What the candidate says", says, was, "what was said before")
         if says is None or was is None:
             labelled("What was said before", was)
-        cases.scores("both", [*(("before", one) for one in before), *(("candidate", one) for one in after)])
+        cases.scores("both", [*_named("answer before", before), *_named("answer of the candidate", after)])
         cases.label(case)
+
+
+def _named(what: str, found: list[Answer]) -> list[tuple[str, Answer]]:
+    if len(found) < 2:
+        return [(what, one) for one in found]
+    return [(f"{what}, {one.repeat + 1} of {len(found)}", one) for one in found]
 
 
 def answers(found: list[Answer], ref: str) -> list[Answer]:
