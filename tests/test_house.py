@@ -14,7 +14,7 @@ TOP = {"app.py", "pages", "neuro_review", "db", "tests", "requirements.txt", "RE
 FLOORS = (
     ("errors", "stats", "words", "phrases", "likeness", "rendering", "charts", "client", "labels"),
     ("integrations",),
-    ("settings", "content", "cycles"),
+    ("settings", "content", "cycles", "beside"),
     ("audit", "rollups", "outbound", "mail", "coin", "llm"),
     ("access",),
     ("workflows", "teams"),

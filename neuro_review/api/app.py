@@ -18,12 +18,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.engine import Database, DatabaseUnusableError, explained
 from neuro_review import models, releases, sources
-from neuro_review.api import batches, document, forms, outcomes
+from neuro_review.api import document, forms, outcomes
 from neuro_review.api.answers import answer, refusal, refused
+from neuro_review.api.batches import Batches
 from neuro_review.api.bodies import Bodies
 from neuro_review.api.committer import Asked, Committer
 from neuro_review.api.limits import Limits
 from neuro_review.api.metrics import Metrics
+from neuro_review.api.together import Together
 from neuro_review.api.waiting import LONGEST, Waiting
 from neuro_review.errors import InvalidError, NeuroReviewError, NotAllowedError, UnknownKeyError
 from neuro_review.gate import feed, views
@@ -50,11 +52,12 @@ class Gate:
 
     database: Callable[[], Database]
     readers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(16))
-    batch_writers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
+    batch_writers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
 
     def __post_init__(self) -> None:
         self.bodies = Bodies()
         self.committer = Committer(self.database)
+        self.batches = Batches(self.committer.entries, Together(self.database))
         self.waiting = Waiting(self.database, self.readers)
         self.metrics = Metrics()
 
@@ -132,6 +135,7 @@ class Gate:
         """Let who waits go, store what was handed in, and stop."""
         self.waiting.wake()
         self.committer.end()
+        self.batches.end()
 
 
 def _reader(session: Session, key: str) -> Caller:
@@ -223,9 +227,7 @@ def _submitting(api: FastAPI, gate: Gate) -> None:
         key = await gate.submitter(request)
         body = await gate.bodies.read(request)
         try:
-            rows = await to_thread.run_sync(
-                lambda: batches.submit(gate.database(), gate.committer.entries, key, body), limiter=gate.batch_writers
-            )
+            rows = await to_thread.run_sync(gate.batches.submit, key, body, limiter=gate.batch_writers)
         finally:
             gate.bodies.done(body)
         return answer(rows)

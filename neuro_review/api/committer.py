@@ -13,19 +13,17 @@ from typing import NamedTuple
 from db.clock import SECOND, now
 from db.engine import Database, DatabaseUnusableError, explained
 from neuro_review.api.forms import Handed
+from neuro_review.api.together import MOST_AT_ONCE, Outcome
 from neuro_review.errors import NeuroReviewError, UnavailableError
 from neuro_review.gate import entering
-from neuro_review.gate.entering import Answer, Entry, Ready
+from neuro_review.gate.entering import Entry, Ready
 
 LOG = logging.getLogger("neuro_review.api")
-MOST_AT_ONCE = 256
 MOST_WAITING = 2_000
 KNOWN_FOR = 1 * SECOND
 BUSY = "More outputs come in than can be stored. Nothing of this one was; send it again in a moment, or in batches."
 ENDING = "The server is ending. Nothing was stored; send it again in a moment."
 BROKEN = "Something went wrong here, and it is logged. Nothing was stored; send it again."
-
-Outcome = Answer | Exception
 
 
 class Asked(NamedTuple):

@@ -13,8 +13,6 @@ import marshal
 import os
 import queue
 import signal
-import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from db.tables import Verdict
+from neuro_review.beside import Beside
 from neuro_review.errors import UnavailableError
 from neuro_review.history import PastReview
 from neuro_review.imports.batches import Batch, Doors, Ready, Rejected, as_line, batches
@@ -33,9 +32,7 @@ from neuro_review.intake import Prepared
 
 WORTH_IT = 16 << 20
 """Files of so many bytes are read beside; for smaller ones a process takes longer to start than it saves."""
-PATIENCE = 5
 BATCHES_AHEAD = 8
-CODE = Path(__file__).resolve().parent.parent.parent
 DOORS_PLEASE, THE_END, A_BATCH = "doors", "end", "batch"
 
 
@@ -55,32 +52,27 @@ def batches_beside(
         NeuroReviewError: what reading in this process would raise.
         UnavailableError: the reading process ended before the file did.
     """
-    ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "neuro_review.imports.beside", str(theirs.fileno())]
-    path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
-    with theirs:
-        reader = subprocess.Popen(command, pass_fds=[theirs.fileno()], env={**os.environ, "PYTHONPATH": path})
+    reader = Beside("neuro_review.imports.beside")
     try:
-        with Connection(ours.detach()) as line:
-            line.send((file, fields, model))
-            ahead = _Ahead(line)
-            try:
-                for said in ahead:
-                    if isinstance(said, Exception):
-                        raise said
-                    if said == DOORS_PLEASE:
-                        line.send(doors())
-                    else:
-                        yield unpacked(said)
-            finally:
-                ahead.leave()
+        line = reader.line
+        line.send((file, fields, model))
+        ahead = _Ahead(line)
+        try:
+            for said in ahead:
+                if isinstance(said, Exception):
+                    raise said
+                if said == DOORS_PLEASE:
+                    line.send(doors())
+                else:
+                    yield unpacked(said)
+        finally:
+            ahead.leave()
     except (EOFError, OSError) as error:
         raise UnavailableError(
             f"The process that reads {file} ended before the file did. What was stored stays; run the command again."
         ) from error
     finally:
-        reader.terminate()
-        reader.wait(PATIENCE)
+        reader.end()
 
 
 class _Ahead:

@@ -12,7 +12,7 @@ from db.clock import HOUR, SECOND
 from db.engine import Database
 from db.tables import Verdict
 from neuro_review import decisions, sessions, sources
-from neuro_review.api import batches
+from neuro_review.api.together import Together
 from neuro_review.decisions import Opinion
 from neuro_review.errors import LeaseLostError
 from neuro_review.verify import verify
@@ -153,16 +153,15 @@ def test_keys_that_submit_one_external_id_at_once_get_one_item(
 def test_a_key_that_is_revoked_in_the_middle_of_a_batch_stores_nothing_more(
     shop: Shop, db: Database, team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = batches.commit
+    whole = Together._store
 
-    def commit(*given: Any) -> Any:
-        outcomes = whole(*given)
+    def store(*given: Any) -> None:
+        whole(*given)
         with db.writing() as session:
             (source,) = sources.mine(session, team.olu)
             sources.revoke(session, team.olu, source.keys[0].id)
-        return outcomes
 
-    monkeypatch.setattr(batches, "commit", commit)
+    monkeypatch.setattr(Together, "_store", store)
 
     found = shop.post("items/batch", [SUBMIT | {"external_id": f"t-{n}"} for n in range(600)]).json()
 

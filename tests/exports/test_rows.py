@@ -207,16 +207,20 @@ def test_pages_join_without_a_gap_or_a_repeat(
 def test_helper_processes_write_the_same_file(
     db: Database, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forks: bool
 ) -> None:
-    monkeypatch.setattr("neuro_review.exports.parts._may_fork", lambda database: forks and not database.is_sqlite)
+    if forks and db.is_sqlite:
+        pytest.skip("Helpers that read SQLite are never forked.")
+    # A process that is started anew takes a second; what one line of text may be, any other may.
+    forms = list(Format) if forks else [Format.JSONL, Format.CSV, Format.PARQUET, Format.TRL_DPO]
+    monkeypatch.setattr("neuro_review.exports.parts._may_fork", lambda _: forks)
     monkeypatch.setattr("neuro_review.exports.parts.FIRST_PAGE", 2)
     monkeypatch.setattr("neuro_review.exports.parts.LARGEST_PAGE", 2)
     for n in range(9):
         past(db, team.support, [{"verdict": "approve"}], external_id=str(n), output=HOSTILE)
-    alone = {form: written(db, tmp_path, form).sha256 for form in Format}
+    alone = {form: written(db, tmp_path, form).sha256 for form in forms}
 
     monkeypatch.setattr("neuro_review.exports.run.helpers_for", lambda _: 2)
 
-    assert {form: written(db, tmp_path, form).sha256 for form in Format} == alone
+    assert {form: written(db, tmp_path, form).sha256 for form in forms} == alone
 
 
 @pytest.mark.parametrize("helpers", [0, 2])

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -376,8 +377,8 @@ def test_a_reading_process_that_dies_stops_the_import_with_a_sentence(
     db: Database, take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_lines(tmp_path / "a.jsonl", outputs(5000))
-    real, started = beside.subprocess.Popen, []
-    monkeypatch.setattr(beside.subprocess, "Popen", lambda *a, **k: started.append(real(*a, **k)) or started[0])
+    real, started = subprocess.Popen, []
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(real(*a, **k)) or started[0])
     tally = Tally()
 
     def kill(progress: Any) -> None:

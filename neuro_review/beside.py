@@ -1,0 +1,34 @@
+"""A process of our own code beside this one, so that two cores work at what one interpreter would do in turns."""
+
+import os
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+PATIENCE = 5
+CODE = Path(__file__).resolve().parent.parent
+
+
+class Beside:
+    """A running process, and the line to it; its module's `main` is handed the number of the other end.
+
+    It ends when this end of the line is closed, also by the death of this process.
+    """
+
+    def __init__(self, module: str) -> None:
+        ours, theirs = socket.socketpair()
+        path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()], env={**os.environ, "PYTHONPATH": path},
+            )  # fmt: skip
+        self.line = Connection(ours.detach())
+
+    def end(self) -> None:
+        """Close the line and wait until the process is gone; it keeps nothing that would have to be put in order."""
+        self.line.close()
+        self.process.kill()  # one that is stopped would not hear of less
+        self.process.wait(PATIENCE)
