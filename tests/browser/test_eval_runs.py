@@ -42,10 +42,11 @@ def own_app(sqlite_template: Path, tmp_path: Path, served: LanguageModel) -> Ite
 def name(tab: Tab, number: int, model: str) -> None:
     tab.page.get_by_label(f"Candidate {number}").fill(model)
     tab.page.keyboard.press("Tab")
-    tab.settle()
-    tab.lists(tab.page.locator(f".st-key-run_endpoint_{number - 1}").get_by_role("combobox"))
+    expect(tab.page.get_by_text("No price list knows it")).to_have_count(number)
+    box = tab.page.locator(f".st-key-run_endpoint_{number - 1}").get_by_role("combobox")
+    tab.lists(box)
     tab.page.get_by_role("option", name="own", exact=True).click()
-    tab.settle()
+    expect(box).to_have_value("own")
 
 
 def test_a_model_is_tried_compared_and_let_through_the_gate(
