@@ -45,7 +45,7 @@ else:
             ("home", "Home", Role.REVIEWER),
             ("history", "History", Role.REVIEWER),
         ),
-        "Quality": (("quality", "Quality", Role.OWNER), ("models", "Models", Role.OWNER)),
+        "Quality": (("quality", "Quality", Role.OWNER), ("models", "Models", Role.REVIEWER)),
         "Labels": (
             ("exports", "Exports", Role.EXPORT),
             ("eval_sets", "Eval sets", Role.EXPORT),

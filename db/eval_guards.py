@@ -13,6 +13,12 @@ FROZEN_CASE = (
 ITEM_OF_CASE = "(SELECT k.item_id FROM eval_case k WHERE k.id = OLD.case_id)"
 ITEM_OF_RESULT = "(SELECT k.item_id FROM eval_result r JOIN eval_case k ON k.id = r.case_id WHERE r.id = OLD.result_id)"
 RUN_FIXED = "id version_id workflow_id scorers judge judge_hash rubric_version repeats asked_by created_at"
+# An application may know a model with its provider or without: openai/gpt-4o is gpt-4o.
+ALIKE = (
+    "(i.model = u.canary_model"
+    " OR substr(u.canary_model, length(u.canary_model) - length(i.model)) = '/' || i.model"
+    " OR substr(i.model, length(i.model) - length(u.canary_model)) = '/' || u.canary_model)"
+)
 IS_FROZEN = "A frozen version of an eval set never changes. Make the next version."
 
 
@@ -116,8 +122,17 @@ EVAL_GUARDS: list[Guard] = [
     Guard(
         "model_use", "INSERT", "grounds",
         "CASE WHEN NEW.gate_id IS NULL THEN COALESCE(NEW.reason, '') = '' ELSE NOT EXISTS (SELECT 1 FROM eval_gate g"
-        " WHERE g.id = NEW.gate_id AND g.workflow_id = NEW.workflow_id AND g.model = NEW.model AND g.outcome = 'pass')"
-        " END",
-        "Another model takes its place by a gate that passed, or with a written reason.",
+        " JOIN eval_candidate c ON c.run_id = g.candidate_run AND c.position = g.candidate"
+        " WHERE g.id = NEW.gate_id AND g.workflow_id = NEW.workflow_id AND g.model = NEW.model AND g.outcome = 'pass'"
+        " AND c.model = NEW.model AND c.parameters = NEW.parameters) END",
+        "Another model takes its place by a gate that it passed with these parameters, or with a written reason.",
+    ),
+    Guard(
+        "decision", "INSERT", "no_trial_unseen",
+        "EXISTS (SELECT 1 FROM item i JOIN model_use u ON u.workflow_id = i.workflow_id WHERE i.id = NEW.item_id"
+        f" AND {ALIKE} AND NOT EXISTS (SELECT 1 FROM model_use v WHERE v.workflow_id = u.workflow_id"
+        "  AND v.seq > u.seq AND v.model = u.canary_model AND v.at <= i.created_at))",
+        "All that a candidate on trial writes is reviewed, until the candidate is the model in use.",
+        only_if="""NEW."by" = 'policy' AND NEW.status = 'approved'""",
     ),
 ]  # fmt: skip

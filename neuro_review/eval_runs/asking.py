@@ -63,7 +63,7 @@ def way(
     check_text(model, "model", 500)
     if not model or "://" in model:
         raise InvalidError("Name a model as LiteLLM does, like openai/gpt-4o.", "model")
-    _check_parameters(parameters or {})
+    check_parameters(parameters or {})
     if endpoint is not None:
         known = settings().endpoints
         if endpoint not in known:
@@ -86,7 +86,12 @@ def unset_key(endpoint: str) -> str | None:
     return variable if variable and not os.environ.get(variable) else None
 
 
-def _check_parameters(parameters: dict[str, Any]) -> None:
+def check_parameters(parameters: dict[str, Any]) -> None:
+    """Let only parameters of a model pass.
+
+    Raises:
+        InvalidError: one of them could be an address or a key.
+    """
     for name in parameters:
         if name not in PARAMETERS:
             raise InvalidError(

@@ -89,6 +89,12 @@ def owned(session: Session, by: Actor) -> list[Workflow]:
     return [flow for flow in flows if by.may(Role.OWNER, flow.id)]
 
 
+def seen(session: Session, by: Actor) -> list[Workflow]:
+    """Return the workflows that this person reviews or owns, by name; those put away come last."""
+    flows = [Workflow(*row) for row in session.connection().execute(PUT_AWAY_TOO)]
+    return [flow for flow in flows if by.may(Role.REVIEWER, flow.id)]
+
+
 def open_for(session: Session, by: Actor, name: str) -> Workflow:
     """Return the workflow of this name to bring something in, made without an owner if there is none.
 

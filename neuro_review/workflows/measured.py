@@ -136,11 +136,15 @@ def set_minor_reasons(session: Session, by: Actor, workflow_id: int, names: Sequ
     version, at = before.definition + 1, now()
     rows = [(workflow_id, version, as_json(wanted), at, by.audit_name)]
     insert_rows(session, "bad_definition", "workflow_id version minor_reasons written_at written_by", rows)
-    why = "What counts as bad was changed."
-    session.connection().execute(VOID, {"flow": workflow_id, "at": at, "why": why})
+    void_certificates(session, workflow_id, "What counts as bad was changed.")
     watch_anew(session, workflow_id)
     record(session, f"workflow/{workflow_id}", by.audit_name, Action.WORKFLOW_CHANGED, {"bad_definition": version})
     return version
+
+
+def void_certificates(session: Session, workflow_id: int, why: str) -> None:
+    """End every certificate of a workflow; until there is another, all of its outputs are reviewed."""
+    session.connection().execute(VOID, {"flow": workflow_id, "at": now(), "why": why})
 
 
 def watch_anew(session: Session, workflow_id: int) -> None:

@@ -13,12 +13,13 @@ from db.engine import Database
 from db.tables import GateOutcome, Verdict
 from neuro_review import models, queue, scorers
 from neuro_review.desk import cards as desk_cards
-from neuro_review.errors import ConflictError, InvalidError, NotFoundError
+from neuro_review.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from neuro_review.eval_runs import asking, comparing, gates, judges, judging, outcomes, reviewing, rows, run
 from neuro_review.eval_runs.asking import RECORDED, Asked
 from neuro_review.eval_runs.junit import junit
 from neuro_review.eval_sets.rows import Version
 from neuro_review.llm import Way
+from neuro_review.models import grounds
 from neuro_review.stats.paired import tango
 from tests.conftest import OPERATOR, Clock, Team
 from tests.evals.conftest import answers, label
@@ -145,10 +146,49 @@ def test_a_model_that_passed_comes_into_use_as_it_was_tried(
     for other in ({}, {"temperature": 0.5, "system": "Answer in verse."}):
         with db.writing() as session, pytest.raises(ConflictError, match="with other parameters"):
             models.promote(session, team.support.id, team.olu, parameters=other, **passed)
+    for row in (f"'openai/better', '{{}}', '{gate.id}'", f"'openai/better', '{{\"temperature\":2}}', '{gate.id}'"):
+        with pytest.raises(sa.exc.IntegrityError, match="passed with these parameters"), db.writing() as session:
+            session.connection().exec_driver_sql(
+                "INSERT INTO model_use (workflow_id, seq, model, parameters, gate_id, gate_outcome, at, by)"
+                f" VALUES ({team.support.id}, 1, {row}, 'pass', 1, 'x')"
+            )
     with db.writing() as session:
         use = models.promote(session, team.support.id, team.olu, **passed)
 
     assert (use.model, use.parameters, use.gate_id) == ("openai/better", {"temperature": 0.5}, gate.id)
+    with db.reading() as session:
+        known = grounds.named(session, team.support.id)
+    assert [known[gate.id].version, known[gate.id].baseline, known[gate.id].passed] == [
+        version.ref,
+        "openai/worse",
+        True,
+    ]
+
+
+def test_each_candidate_is_known_with_what_the_gate_said_last(
+    db: Database, team: Team, record: Record, make: Make, tried: Callable[..., str]
+) -> None:
+    record([label(n) for n in range(60)])
+    version = make()
+    tried(version, "better", "worse", RECORDED)
+
+    def ask(candidate: str, margin: float, baseline: str = "openai/worse") -> str:
+        with db.writing() as session:
+            return gates.ask(session, team.olu, version.ref, baseline=baseline, candidate=candidate, margin=margin).id
+
+    ask("openai/better", 0.2)
+    ask(RECORDED, 0.2)
+    last = [ask("openai/better", 0.001), ask("openai/worse", 0.1, "openai/better")]
+
+    with db.reading() as session:
+        found = grounds.tried(session, team.olu, team.support.id)
+        with pytest.raises(NotAllowedError):
+            grounds.tried(session, team.bo, team.support.id)
+
+    assert [one.gate_id for one in found] == last[::-1]
+    assert [(one.model, one.passed, one.who, one.cases) for one in found] == [
+        ("openai/worse", False, "Olu", 60), ("openai/better", True, "Olu", 60),
+    ]  # fmt: skip
 
 
 def test_unanswered_cases_keep_a_gate_shut(

@@ -94,6 +94,46 @@ def test_one_step_leads_back_to_the_model_before(db: Database, team: Team) -> No
         assert session.connection().execute(events, {"by": team.olu.audit_name}).scalar_one() == 4
 
 
+def test_what_was_decided_on_an_old_screen_is_refused(db: Database, team: Team) -> None:
+    first = call(db, team, models.promote, model="openai/a", reason="the first", after=0)
+    call(db, team, models.promote, model="openai/b", reason="newer", after=first.seq)
+
+    for verb, more in (
+        (models.promote, {"model": "openai/c", "reason": "mine"}), (models.roll_back, {}), (models.end_canary, {}),
+        (models.try_on_traffic, {"model": "openai/c", "share": 0.1}),
+    ):  # fmt: skip
+        with pytest.raises(ConflictError, match="meanwhile"):
+            call(db, team, verb, after=first.seq, **more)
+    assert call(db, team, models.roll_back, after=2).model == "openai/a"
+
+
+def test_reviewers_know_what_is_in_use_and_who_put_it_there_and_others_do_not(db: Database, team: Team) -> None:
+    call(db, team, models.promote, model="openai/a", reason="the first")
+    call(db, team, models.try_on_traffic, model="openai/b", share=0.1)
+    with db.reading() as session:
+        rows = models.history(session, team.bo, team.support.id)
+        with pytest.raises(NotAllowedError):
+            models.history(session, team.eve, team.support.id)
+
+    assert [one.who for one in rows] == ["Olu", "Olu"]
+    assert (models.came(rows).seq, models.before(rows)) == (1, None)
+    for verb, more in ((models.roll_back, {}), (models.end_canary, {}), (models.try_on_traffic, {"share": 0.1})):
+        with pytest.raises(NotAllowedError):
+            call(db, team, verb, by=team.bo, **({"model": "openai/c"} | more if more else {}))
+
+
+def test_neither_a_key_nor_an_address_nor_what_stands_for_reviewed_outputs_comes_into_use(
+    db: Database, team: Team
+) -> None:
+    call(db, team, models.promote, model="openai/a", reason="the first")
+    for more in ({"model": "recorded"}, {"model": "openai/b", "parameters": {"api_key": "sk-1"}},
+                 {"model": "openai/b", "parameters": {"api_base": "http://evil.example"}}):  # fmt: skip
+        with pytest.raises(InvalidError):
+            call(db, team, models.promote, reason="why", **more)
+        with pytest.raises(InvalidError):
+            call(db, team, models.try_on_traffic, share=0.1, **more)
+
+
 def test_a_share_is_at_most_half_and_needs_another_model_in_use(db: Database, team: Team) -> None:
     with pytest.raises(ConflictError):
         call(db, team, models.try_on_traffic, model="openai/b", share=0.1)

@@ -89,7 +89,7 @@ def named(kept: Any) -> Iterator[Way]:
         if model == RECORDED:
             yield Way(RECORDED)
         elif model:
-            yield way(kept, str(number), _parameters(kept.get(f"run_parameters_{number}", "")))
+            yield way(kept, str(number), read_parameters(kept.get(f"run_parameters_{number}", "")))
 
 
 def way(kept: Any, name: str, parameters: dict[str, Any]) -> Way:
@@ -113,7 +113,12 @@ def _price(model: str, read: float | None, written: float | None) -> tuple[float
     return read, written
 
 
-def _parameters(text: str) -> dict[str, Any]:
+def read_parameters(text: str) -> dict[str, Any]:
+    """Return parameters as they were typed.
+
+    Raises:
+        InvalidError: they are no JSON object.
+    """
     try:
         read = orjson.loads(text.strip() or "{}")
     except orjson.JSONDecodeError:

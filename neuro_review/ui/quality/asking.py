@@ -62,14 +62,25 @@ def places() -> list[Workflow]:
         return workflows.owned(session, ui.person())
 
 
-def bar(flows: list[Workflow], page: str) -> View:
-    """Draw what can be chosen, and return what is chosen; a link to the page may name the workflow."""
+def seen() -> list[Workflow]:
+    """Return the workflows this person reviews or owns."""
+    with ui.read() as session:
+        return workflows.seen(session, ui.person())
+
+
+def place(flows: list[Workflow], page: str) -> int:
+    """Draw which workflow can be chosen, and return the chosen one; a link to the page may name it."""
     names = {flow.id: flow.name for flow in flows}
+    return st.selectbox(
+        "Workflow", list(names), _named(list(names)), format_func=lambda one: names[one], key=f"{page}_workflow",
+        width=280, on_change=st.query_params.clear,
+    )  # fmt: skip
+
+
+def bar(flows: list[Workflow], page: str) -> View:
+    """Draw what can be chosen, and return what is chosen."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="asked"):
-        flow_id = st.selectbox(
-            "Workflow", list(names), _named(list(names)), format_func=lambda one: names[one], key=f"{page}_workflow",
-            width=280, on_change=st.query_params.clear,
-        )  # fmt: skip
+        flow_id = place(flows, page)
         span = st.segmented_control(
             "Window", list(SPANS), default=FIRST_SPAN, required=True, key=f"{page}_span"
         )  # fmt: skip
