@@ -66,6 +66,11 @@ else:
         for section, pages in PAGES.items()
         if (mine := [st.Page(f"pages/{name}.py", title=title) for name, title, role in pages if visitor.may(role)])
     }
+    # Who opens one that is not theirs reads for whom it is; Streamlit would say that there is no such page.
+    closed = [
+        st.Page(ui.closed_page(title, role), title=title, url_path=name, visibility="hidden")
+        for pages in PAGES.values() for name, title, role in pages if not visitor.may(role)
+    ]  # fmt: skip
     if not menu:
         ui.sign_out_form(visitor.name)
         ui.end_page("You have no role that opens a page. Ask an admin.")
@@ -76,7 +81,7 @@ else:
 
     # Streamlit serves its default page at / only, and would not know /review; so the default is one that goes there.
     start = st.Page(first_page, title="Neuro Review", default=True, visibility="hidden")
-    page = st.navigation([start, *(one for pages in menu.values() for one in pages)], position="hidden")
+    page = st.navigation([start, *closed, *(one for pages in menu.values() for one in pages)], position="hidden")
     ui.style()
     ui.menu(menu, visitor.name)
     page.run()

@@ -135,6 +135,18 @@ def names(session: Session, by: Actor) -> dict[int, str]:
     return {row.id: f"{row.name} ({row.email})" for row in rows}
 
 
+def admins(session: Session) -> list[str]:
+    """Return the names of the admins in use: whom everybody may ask."""
+    return list(
+        session.connection().execute(
+            sa.text(
+                "SELECT name FROM person p WHERE disabled_at IS NULL AND EXISTS (SELECT 1 FROM role_grant g"
+                " WHERE g.person_id = p.id AND g.role = 'admin') ORDER BY lower(name), id"
+            )
+        ).scalars()
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Owner:
     """Somebody who answers for a workflow."""

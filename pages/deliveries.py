@@ -6,6 +6,7 @@ from neuro_review import phrases, ui, workflows
 from neuro_review.deliveries import endpoints, health
 from neuro_review.deliveries.health import Health
 from neuro_review.ui import once, sent
+from neuro_review.ui.copying import copyable
 from neuro_review.words import Role
 
 TITLE = "Deliveries"
@@ -81,7 +82,7 @@ def new_secret() -> None:
         return
     with st.container(border=True, key="new_secret"):
         ui.plain(f"The secret of {made.url} for {made.workflow}. Copy it now: it is shown only this once.")
-        st.code(made.secret, language=None, wrap_lines=True)
+        copyable(made.secret, "Copy the secret", "secret")
         st.text("The receiver verifies each message with it, by any library of Standard Webhooks.")
         st.button("I have it", key="put_away", on_click=once.put_away)
 
@@ -109,8 +110,10 @@ def how_it_does(one: Health) -> None:
         why = "it answered that nobody is there any more" if one.paused_for == "gone" else "on request"
         st.badge(f"paused {phrases.ago(one.paused_at)} ago, {why}", color="orange")
     with st.container(horizontal=True):
-        arrived = f"{phrases.ago(one.arrived_at)} ago" if one.arrived_at is not None else "never yet"
-        st.text(f"last arrived: {arrived}", width="content")
+        arrived = f"last arrived: {phrases.ago(one.arrived_at)} ago" if one.arrived_at is not None else "no message yet"
+        st.text(arrived, width="content")
+        if one.tested_at is not None:
+            st.text(f"a test arrived {phrases.ago(one.tested_at)} ago", width="content")
         since = f", the oldest for {phrases.ago(one.waiting_since)}" if one.waiting_since is not None else ""
         st.text(f"{one.waiting:,} waiting{since}", width="content")
         st.text(f"{one.failing:,} tried in vain", width="content")

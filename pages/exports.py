@@ -3,7 +3,7 @@
 import streamlit as st
 
 from neuro_review import phrases, ui
-from neuro_review.ui import exports, jobs
+from neuro_review.ui import exports, jobs, links
 from neuro_review.words import Role
 
 person = ui.open_page("Exports", needs=Role.EXPORT)
@@ -13,6 +13,8 @@ flows = exports.places()
 st.title("Exports")
 if not flows:
     st.text("No workflow is here yet. Once outputs came in and were reviewed, their labels are exported here.")
+    with st.container(key="go"):
+        links.link("pages/sources.py", "Bring outputs in")
 else:
     asked, found = exports.form(person, flows)
     exports.count(found, asked.choice)

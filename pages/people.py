@@ -6,6 +6,7 @@ from neuro_review import invitations, people, phrases, ui, workflows
 from neuro_review.invitations import Link
 from neuro_review.people import Member
 from neuro_review.ui import once
+from neuro_review.ui.copying import copyable
 from neuro_review.ui.teams import teams_section
 from neuro_review.words import Role
 
@@ -109,7 +110,7 @@ def new_link() -> None:
     name, link = made
     with st.container(border=True, key="link"):
         ui.plain(f"Send this link to {name}. It works once, for 7 days, and is shown only now.")
-        st.code(link, language=None, wrap_lines=True)
+        copyable(link, "Copy the link", "link")
         st.button("I have it", key="put_away", on_click=once.put_away)
 
 

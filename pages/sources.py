@@ -5,6 +5,7 @@ import streamlit as st
 from neuro_review import phrases, sources, ui, workflows
 from neuro_review.sources import Key, Source
 from neuro_review.ui import once, upload
+from neuro_review.ui.copying import copyable
 from neuro_review.words import Role
 
 TITLE = "Sources"
@@ -39,9 +40,9 @@ def new_key() -> None:
         return
     with st.container(border=True, key="new_key"):
         ui.plain(f"The key of {made.source} for {made.workflow}. Copy it now: it is shown only this once.")
-        st.code(made.key, language=None, wrap_lines=True)
+        copyable(made.key, "Copy the key", "key")
         st.text("With it the application hands an output in:")
-        st.code(sources.example(once.address(), made), language=None, wrap_lines=True)
+        copyable(sources.example(once.address(), made), "Copy the call", "call")
         st.button("I have it", key="put_away", on_click=once.put_away)
 
 

@@ -142,7 +142,8 @@ def all_of_them() -> None:
                 continue
             if flow.id not in owners:
                 st.badge("no owner", color="orange")
-            ui.plain(", ".join(owner.name for owner in owners.get(flow.id, [])))
+            else:
+                ui.plain(", ".join(owner.name for owner in owners[flow.id]))
             st.text(f"{held[flow.id]:,} held", width="content")
             st.text(f"{terms.grace_seconds:,} s to undo", width="content")
             st.text(terms.deadline_words, width="content")

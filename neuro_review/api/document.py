@@ -67,7 +67,8 @@ RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before asking aga
 REFUSALS: dict[int, tuple[str, str, str]] = {
     401: ("unknown_key", "No key, or one that is unknown or revoked",
           "This key is unknown or was revoked. Ask an owner of the workflow for a new one."),
-    403: ("not_allowed", "The key may not do that", "This key is for another workflow. Use another key."),
+    403: ("not_allowed", "The key may not do that",
+          "This key is for the workflow “support”. Name that one, or use the key of another."),
     404: ("not_found", "No such item of this application",
           "There is no item by that id that this application submitted."),
     408: ("too_slow", "The body did not come in time", "The body did not come within 30 seconds. Send it again."),

@@ -12,6 +12,7 @@ from neuro_review import outbound
 from neuro_review.access import Actor
 
 MOST_LISTED = 50
+TEST_ARRIVED = '{"test":true}'  # the event that `endpoints.note_test` writes
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Health:
     """Until when messages are also signed with the secret before; none where they are not."""
     arrived_at: int | None
     """When a message last arrived."""
+    tested_at: int | None
+    """When a test last arrived; it is no message, and stands in the audit log only."""
     waiting: int
     failing: int
     """Those of the waiting that were tried in vain."""
@@ -46,6 +49,7 @@ HEALTH = sa.text(
     "SELECT e.id, e.workflow_id, w.name AS workflow, s.name AS application, e.url, e.paused_at, e.paused_for,"
     " e.old_until, (SELECT max(d.delivered_at) FROM delivery d WHERE d.endpoint_id = e.id"
     "  AND d.delivered_at IS NOT NULL) AS arrived_at,"
+    " (SELECT max(a.at) FROM audit a WHERE a.stream = 'endpoint/' || e.id AND a.body = :tested) AS tested_at,"
     f" (SELECT count(*) FROM delivery d WHERE {_OPEN}) AS waiting,"
     f" (SELECT count(*) FROM delivery d WHERE {_OPEN} AND d.error IS NOT NULL) AS failing,"
     f" (SELECT min(d.created_at) FROM delivery d WHERE {_OPEN}) AS waiting_since,"
@@ -67,10 +71,10 @@ def mine(session: Session, by: Actor) -> list[Health]:
     return [
         Health(
             row.id, row.workflow_id, row.workflow, row.application, outbound.shown(row.url), row.url, row.paused_at,
-            row.paused_for, row.old_until if (row.old_until or 0) > at else None, row.arrived_at, row.waiting,
-            row.failing, row.waiting_since, row.dead, row.error,
+            row.paused_for, row.old_until if (row.old_until or 0) > at else None, row.arrived_at, row.tested_at,
+            row.waiting, row.failing, row.waiting_since, row.dead, row.error,
         )
-        for row in session.connection().execute(HEALTH) if by.may(Role.OWNER, row.workflow_id)
+        for row in session.connection().execute(HEALTH, {"tested": TEST_ARRIVED}) if by.may(Role.OWNER, row.workflow_id)
     ]  # fmt: skip
 
 

@@ -106,7 +106,10 @@ def ready(entry: Entry, workflow: str, given: Output) -> Prepared:
         InvalidError, TooLargeError: what `intake.prepare` raises.
     """
     if workflow != entry.flow.name:
-        raise NotAllowedError("This key is for another workflow. Name the one it was made for, or use another key.")
+        # Whoever holds the key may ask for its workflow anyway.
+        raise NotAllowedError(
+            f"This key is for the workflow “{entry.flow.name}”. Name that one, or use the key of another."
+        )
     return intake.prepare(entry.door, given)
 
 

@@ -1,7 +1,7 @@
 """The screens' door: who looks, what a page may read and do, and how text of others is shown."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from textwrap import dedent
 from typing import Any, NoReturn, cast
@@ -13,16 +13,18 @@ from sqlmodel import Session
 
 from db.engine import Database, DatabaseUnusableError, explained
 from db.tables import Role
-from neuro_review import sessions
+from neuro_review import people, sessions
 from neuro_review.access import Actor
 from neuro_review.errors import RACED, NeuroReviewError, NotSignedInError
 from neuro_review.sessions import Visit
 from neuro_review.ui import once
+from neuro_review.ui.links import link
 from neuro_review.web import opened
 
 REFUSAL = "_refusal"
 HINT = "_hint"
 UNATTENDED = "_unattended"
+MOST_NAMED = 3
 PEOPLE = {Role.REVIEWER: "reviewers", Role.OWNER: "owners", Role.ADMIN: "admins", Role.EXPORT: "people who may export"}
 
 
@@ -60,7 +62,7 @@ def open_page(title: str, needs: Role = Role.REVIEWER) -> Actor:
         if found is None:
             end_session()
         if not found.person.may(needs):
-            end_page(f"This page is for {PEOPLE[needs]}. Ask an admin for the role.")
+            _closed(title, needs)
         if not st.session_state.pop(UNATTENDED, False):
             _note_activity(found)
     once.put_away(but_of=title)
@@ -192,6 +194,15 @@ def style() -> None:
     st.html(STYLE)
 
 
+def closed_page(title: str, needs: Role) -> Callable[[], None]:
+    """Return what is drawn in place of a page that is not for who looks."""
+
+    def closed() -> None:
+        open_page(title, needs)
+
+    return closed
+
+
 def end_session() -> NoReturn:
     """Say that the session has ended, offer the sign-in that leads back here, and end the page."""
     here = urlsplit(st.context.url or "").path
@@ -203,6 +214,20 @@ def end_session() -> NoReturn:
 def end_page(sentence: str) -> NoReturn:
     """Say why there is nothing to see, and end the page."""
     st.error(md_escape(sentence))
+    st.stop()
+
+
+def _closed(title: str, needs: Role) -> NoReturn:
+    """Say for whom a page is and whom to ask, show the way on, and end it."""
+    with explained(), database().reading() as session:
+        admins = people.admins(session)
+    st.title(title)
+    others = f" or {len(admins) - MOST_NAMED} more" if len(admins) > MOST_NAMED else ""
+    asked = f"{', '.join(admins[:MOST_NAMED])}{others}"
+    st.error(md_escape(f"This page is for {PEOPLE[needs]}. Ask an admin for the role: {asked}."))
+    with st.container(key="go"):
+        if not link("pages/home.py", "Go to Home"):
+            link("pages/exports.py", "Go to Exports")
     st.stop()
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from neuro_review import phrases, ui
 from neuro_review.stories.story import Said, Story
+from neuro_review.ui.copying import copyable
 from neuro_review.ui.marked import difference
 from neuro_review.ui.recall import recall_form
 from neuro_review.ui.times import clock_time
@@ -154,7 +155,7 @@ def _facts(story: Story) -> None:
         if story.status is Status.HELD:
             st.caption("Metadata and risk are shown after the verdict, so that they sway nobody.")
         st.caption("Link to this story")
-        st.code(link(story.item_id), language=None, wrap_lines=True)
+        copyable(link(story.item_id), "Copy the link", "story")
 
 
 def link(item_id: str) -> str:
@@ -168,7 +169,7 @@ def _pairs(story: Story) -> list[tuple[str, str]]:
         ("Workflow", story.workflow),
         ("Submitted", clock_time(facts.pop("created_at"))),
         ("By", story.source),
-        ("Its own id", story.external_id),
+        *([("Its own id", story.external_id)] if story.external_id != story.item_id else []),
         ("Model", story.model),
     ]
     pairs += [(name, show(facts[column])) for column, name, show in SHOWN if column in facts]

@@ -5,6 +5,7 @@ It passes on the session's id only; who that is and what they may do, the screen
 """
 
 import hmac
+from pathlib import Path
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
@@ -28,6 +29,8 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # Streamlit keeps whatever comes in here in memory, for a page that asks for files or not.
 UPLOADS = "/_stcore/upload_file/"
 METRICS = frozenset({"/metrics", "/_stcore/metrics"})
+# Streamlit would answer for any other address, and tell of files in a folder.
+PAGES = frozenset({"", *(file.stem for file in (Path(__file__).resolve().parents[2] / "pages").glob("*.py"))})
 NOT_SET_UP = "Neuro Review is not set up yet. Open the link that the terminal prints."
 SIGNED_OUT = "You are not signed in, or your session has ended. Sign in at /auth/sign-in."
 AWAY = "The database does not answer. Try again in a moment; if it stays so, tell whoever runs Neuro Review."
@@ -70,9 +73,9 @@ class Guard:
             return None if path in BEFORE_SET_UP else _not_set_up(method, headers)
         if path.startswith(UPLOADS) and visit is not None and not visit.person.may(Role.OWNER):
             return refusal(403, "not_allowed", "Only an owner of a workflow uploads files. Ask an admin for the role.")
-        if visit is not None or path == HEALTH or path.startswith(("/auth/", "/api/")):
+        if path == HEALTH or path.startswith(("/auth/", "/api/")):
             return None
-        return _anonymous(scope, headers)
+        return _anonymous(scope, headers) if visit is None else _nowhere(scope, headers)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -117,6 +120,13 @@ def _anonymous(scope: Scope, headers: Headers) -> Response:
     query = scope["query_string"].decode("latin-1")
     wanted = quote(scope["path"] + ("?" + query if query else ""), safe="/")
     return RedirectResponse(f"{SIGN_IN}?next={wanted}", status_code=303)
+
+
+def _nowhere(scope: Scope, headers: Headers) -> Response | None:
+    path = scope["path"]
+    if path[1:] in PAGES or path.count("/") > 1 or not is_page_visit(scope["method"], headers):
+        return None
+    return notice(404, "No such page", "There is no page at this address. It may be mistyped.", "Go to Review")
 
 
 def _not_set_up(method: str, headers: Headers) -> Response:

@@ -95,6 +95,12 @@ def test_what_cannot_be_used_is_refused_with_a_sentence_and_nothing_is_stored(
     assert count(db) == 0
 
 
+def test_a_key_of_another_workflow_hears_which_one_is_its_own(shop: Shop) -> None:
+    answer = shop.post("items", SUBMIT | {"workflow": "other"})
+
+    assert answer.json()["error"]["message"].startswith("This key is for the workflow “support”.")
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

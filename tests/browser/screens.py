@@ -1,13 +1,15 @@
-"""Pictures of each screen, for a person to look at: `python -m tests.browser.screens FOLDER`."""
+"""Pictures of each screen, for a person to look at: `python -m tests.browser.screens FOLDER [PART …]`.
+
+The parts are `review`, `pages`, `pages-dark`, `pages-narrow` and `door`; all of them take some minutes.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from db.engine import Database
 from db.migrate import migrate
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 LONG = "\n\n".join(f"{number}. {sample['output']}" for number, sample in enumerate(SAMPLES[:12], 1))
 NARROW = {"viewport": {"width": 360, "height": 740}}
+THEMES: dict[str, dict[str, Any]] = {"": {}, "-dark": {"color_scheme": "dark"}, "-narrow": NARROW}
 
 
 def shoot(tab: Tab, out: Path, name: str) -> None:
@@ -27,6 +30,17 @@ def shoot(tab: Tab, out: Path, name: str) -> None:
     tab.page.wait_for_timeout(300)
     tab.page.screenshot(path=out / f"{name}.png")
     print(out / f"{name}.png")
+
+
+def shoot_all(tab: Tab, out: Path, name: str) -> None:
+    """Shoot a page from its top to its foot: its middle part scrolls by itself, so the window is made as high."""
+    tab.come_to_rest()
+    before = tab.page.viewport_size
+    assert before
+    height = tab.page.get_by_test_id("stMain").evaluate("one => one.scrollHeight")
+    tab.page.set_viewport_size({"width": before["width"], "height": min(height, 6_000)})
+    shoot(tab, out, name)
+    tab.page.set_viewport_size(before)
 
 
 def set_up(tab: Tab, out: Path) -> str:
@@ -75,9 +89,10 @@ def all_themes(browser: Browser, app: App, out: Path, ada: Tab, token: str) -> N
     shoot(ada, out, "home-empty")
 
 
-def other_pages(browser: Browser, app: App, out: Path, token: str) -> None:
-    """Shoot every other page with something on it, in light, dark and narrow."""
-    flow = app.add_workflow("Returns", [sample["output"] for sample in [*SAMPLES[:8], SAMPLES[7]]])
+def other_pages(tab: Tab, out: Path, suffix: str) -> None:
+    """Shoot every other page with something on it."""
+    app = tab.app
+    flow = app.add_workflow(f"Returns{suffix}", [sample["output"] for sample in [*SAMPLES[:8], SAMPLES[7]]])
     item = app.row("SELECT id FROM item WHERE workflow_id = :flow ORDER BY id LIMIT 1", flow=flow).id
     places = {
         "history": "/history", "story": f"/history?id={item}", "workflows": "/workflows",
@@ -86,13 +101,11 @@ def other_pages(browser: Browser, app: App, out: Path, token: str) -> None:
         "quality": f"/quality?workflow={flow}", "models": f"/models?workflow={flow}",
         "eval_sets": "/eval_sets", "eval_runs": "/eval_runs",
     }  # fmt: skip
-    for suffix, options in (("", {}), ("-dark", {"color_scheme": "dark"}), ("-narrow", NARROW)):
-        tab = Tab(browser, app, token, **options)
-        for name, place in places.items():
-            tab.open(place)
-            shoot(tab, out, f"{name}{suffix}")
-        folded_out(tab, out, suffix)
-        chosen_and_uploaded(tab, out, suffix)
+    for name, place in places.items():
+        tab.open(place)
+        shoot_all(tab, out, f"{name}{suffix}")
+    folded_out(tab, out, suffix)
+    chosen_and_uploaded(tab, out, suffix)
 
 
 def folded_out(tab: Tab, out: Path, suffix: str) -> None:
@@ -101,8 +114,7 @@ def folded_out(tab: Tab, out: Path, suffix: str) -> None:
         tab.open(f"/{name}")
         tab.settle()
         tab.unfold()
-        tab.come_to_rest()
-        tab.page.screenshot(path=out / f"{name}-forms{suffix}.png", full_page=True)
+        shoot_all(tab, out, f"{name}-forms{suffix}")
 
 
 def chosen_and_uploaded(tab: Tab, out: Path, suffix: str) -> None:
@@ -110,22 +122,21 @@ def chosen_and_uploaded(tab: Tab, out: Path, suffix: str) -> None:
     tab.open("/history")
     for row in range(2):
         tab.tick(row)
-        tab.reads("2 held outputs chosen" if row else "Story")
+        tab.reads("2 held outputs chosen" if row else "Link to this story")
     shoot(tab, out, f"bulk{suffix}")
     tab.page.get_by_role("button", name="Read them").click()
     tab.reads("Seen 0 of 2")
     shoot(tab, out, f"bulk-reading{suffix}")
     for name, content, sentence in (
         ("mapping", "id,question,bot_answer,llm\n1,May I?,Yes.,larch\n2,Where?,,larch\n", "would be set aside"),
-        ("error", '{"output": ', re.compile("could not|cannot|no row|not valid", re.IGNORECASE)),
+        ("error", '{"output": ', "Not one of the first rows"),
     ):
         tab.open("/sources")
         tab.settle()
         file = {"name": f"{name}.{'csv' if name == 'mapping' else 'json'}", "mimeType": "text/plain"}
         tab.page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([file | {"buffer": content.encode()}])
         tab.reads(sentence)
-        tab.come_to_rest()
-        tab.page.screenshot(path=out / f"upload-{name}{suffix}.png", full_page=True)
+        shoot_all(tab, out, f"upload-{name}{suffix}")
 
 
 def empty_pages(ada: Tab, out: Path) -> None:
@@ -160,7 +171,7 @@ def long_answer_to_empty_queue(browser: Browser, app: App, out: Path) -> Tab:
 
 def the_door(browser: Browser, app: App, out: Path, leo: Tab) -> None:
     """Shoot the sign-in, somebody without a role, and the end of a session."""
-    for suffix, options in (("", {}), ("-dark", {"color_scheme": "dark"}), ("-narrow", NARROW)):
+    for suffix, options in THEMES.items():
         stranger = Tab(browser, app, **options)
         stranger.open("/review")
         stranger.page.fill("input[name=email]", "ada@example.com")
@@ -176,7 +187,21 @@ def the_door(browser: Browser, app: App, out: Path, leo: Tab) -> None:
     shoot(leo, out, "session-ended")
 
 
-def main(out: Path) -> None:
+def draw(browser: Browser, app: App, out: Path, parts: list[str]) -> None:
+    """Shoot the parts that were asked for, or all of them."""
+    ada = Tab(browser, app)
+    token = set_up(ada, out)
+    if not parts or "review" in parts:
+        all_themes(browser, app, out, ada, token)
+        empty_pages(ada, out)
+    for suffix, options in THEMES.items():
+        if not parts or f"pages{suffix}" in parts:
+            other_pages(Tab(browser, app, token, **options), out, suffix)
+    if not parts or "door" in parts:
+        the_door(browser, app, out, long_answer_to_empty_queue(browser, app, out))
+
+
+def main(out: Path, parts: list[str]) -> None:
     os.environ["NEURO_REVIEW_SECRET"] = SECRET
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nr-screens-") as folder:
@@ -186,15 +211,10 @@ def main(out: Path) -> None:
         try:
             app.wait_until_healthy()
             with chromium() as browser:
-                ada = Tab(browser, app)
-                token = set_up(ada, out)
-                all_themes(browser, app, out, ada, token)
-                empty_pages(ada, out)
-                other_pages(browser, app, out, token)
-                the_door(browser, app, out, long_answer_to_empty_queue(browser, app, out))
+                draw(browser, app, out, parts)
         finally:
             app.stop()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "screens"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "screens"), sys.argv[2:])

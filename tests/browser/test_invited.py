@@ -42,6 +42,12 @@ def test_an_invited_reviewer_opens_the_link_chooses_a_password_and_lands_on_revi
     for page in ("People", "Workflows", "Sources"):
         expect(menu.get_by_role("link", name=page)).to_have_count(0)
 
+    gil.open("/exports")
+    gil.reads("This page is for people who may export. Ask an admin for the role: ")
+    expect(gil.page.get_by_text("Page not found")).to_have_count(0)
+    gil.page.get_by_role("link", name="Go to Home").click()
+    gil.reads("Nothing waits.")
+
     late = tab(app)
     late.page.goto(link)
     late.reads("This link was used")

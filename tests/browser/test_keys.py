@@ -116,6 +116,28 @@ def test_what_the_bar_says_moves_no_key(app: App, tab: Callable[..., Tab], width
     assert case.tab.key("Approve").bounding_box() == before
 
 
+def test_on_a_narrow_screen_a_rejection_without_a_reason_brings_the_reasons_into_sight(
+    app: App, tab: Callable[..., Tab]
+) -> None:
+    flow = app.add_workflow("a narrow screen", ["A line of a long answer.\n" * 60, "Short."])
+    ivo = tab(app, app.sign_in("Ivo", Role.REVIEWER, flow), viewport={"width": 360, "height": 740})
+    ivo.open("/review")
+    ivo.look()
+    reason = ivo.page.locator(".reason").first
+    expect(reason).not_to_be_in_viewport()
+
+    ivo.key("Reject").click()
+    ivo.reads("A rejection needs a reason")
+    expect(reason).to_be_in_viewport()
+    reason.click()
+    ivo.look()
+    ivo.key("Reject").click()
+
+    ivo.sees("Short.")
+    ivo.is_answered()
+    assert [verdict for _, verdict in app.verdicts(flow)] == ["reject"]
+
+
 def test_a_double_click_on_a_button_that_changes_under_the_mouse_decides_nothing(
     app: App, tab: Callable[..., Tab]
 ) -> None:

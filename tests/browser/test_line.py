@@ -190,6 +190,32 @@ def test_undo_while_the_line_is_down_is_done_once_it_is_back(app: App, tab: Call
     assert app.row("SELECT count(*) AS n FROM item WHERE workflow_id = :id AND status = 'held'", id=workflow).n == 19
 
 
+# What Streamlit does where the server is away: a dialog takes the focus, and the button in it closes it.
+SHUT = """() => { document.body.insertAdjacentHTML("beforeend", `<div data-testid="stDialog" role="dialog">
+  <h2>Connection error</h2><button aria-label="Close" onclick="this.parentNode.remove()">x</button></div>`);
+  document.querySelector('[aria-label="Close"]').focus(); }"""
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_a_button_that_a_dialog_took_the_focus_from_has_it_again_while_the_line_is_down(
+    app: App, tab: Callable[..., Tab], key: str
+) -> None:
+    workflow, eve = sit(app, tab, f"Evi{key}")
+    eve.is_answered()
+    eve.context.set_offline(True)
+    eve.key("Approve").focus()
+
+    eve.page.evaluate(SHUT)
+    expect(eve.page.get_by_role("dialog", name="Connection error")).to_have_count(0)
+    expect(eve.key("Approve")).to_be_focused()
+    eve.press(key)
+    eve.sees(OUTPUTS[1])
+    eve.context.set_offline(False)
+
+    eve.is_answered()
+    assert app.verdicts(workflow) == approved(1)
+
+
 def test_a_server_that_dies_and_comes_back_costs_neither_text_nor_verdict(
     sqlite_template: Path, tmp_path: Path, tab: Callable[..., Tab]
 ) -> None:

@@ -60,6 +60,7 @@ def test_an_owner_adds_an_endpoint_sees_its_secret_once_and_tests_it(
     press(app, f"test_{endpoint_id}")
 
     assert "The test arrived: answered 200" in says(app)
+    assert "no message yet\na test arrived 0 s ago" in says(app)
     event = Webhook(secret).verify(there.got[0].body, there.got[0].headers)
     assert (event["type"], event["item"]["id"], event["item"]["released"]) == ("test", "0" * 32, False)
     there.answer = plain(500)

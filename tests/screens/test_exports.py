@@ -211,7 +211,7 @@ def test_only_who_may_export_sees_the_page_and_only_their_workflows(
     team: Team, open_page: Open, add_person: Callable[..., Actor]
 ) -> None:
     app = open_page(team.bo)
-    assert words(app) == [ui.md_escape("This page is for people who may export. Ask an admin for the role.")]
+    assert words(app) == [ui.md_escape("This page is for people who may export. Ask an admin for the role: Ada.")]
 
     for by, options in ((team.olu, ["support"]), (team.ada, ["other", "support"])):
         assert open_page(by).selectbox(key="export_workflow").options == options

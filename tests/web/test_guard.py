@@ -184,6 +184,19 @@ def test_an_ended_session_opens_nothing_anywhere(browser: Callable[[], TestClien
             pass
 
 
+def test_an_address_that_is_no_page_is_answered_with_a_sentence_and_the_way_on(client: TestClient, ada: Actor) -> None:
+    sign_in(client)
+
+    nowhere = client.get("/reviews", headers=PAGE)
+
+    assert nowhere.status_code == 404
+    assert "There is no page at this address." in nowhere.text
+    assert 'href="/"' in nowhere.text
+    assert client.get("/", headers=PAGE).status_code == 303
+    for path in ("/review", "/people?person=1", "/media/a.csv"):
+        assert client.get(path, headers=PAGE).json()["reached"] == path.split("?")[0]
+
+
 def test_where_the_database_is_away_nothing_opens_and_a_sentence_says_so(
     client: TestClient, door: Door, ada: Actor, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

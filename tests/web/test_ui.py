@@ -71,7 +71,7 @@ def test_a_page_is_shown_to_its_role_and_to_nobody_else(db: Database, ada_sessio
 
     assert words(run(script, ada_session)) == ["Ada"]
     assert words(run(script, exporter_session(db))) == [
-        ui.md_escape("This page is for reviewers. Ask an admin for the role.")
+        ui.md_escape("This page is for reviewers. Ask an admin for the role: Ada.")
     ]
 
 

@@ -7,6 +7,7 @@ class Keys {
     this.desk = desk;
     this.quietSince = 0;
     this.ignored = 0;
+    this.held = null;   // what has the focus in here
   }
 
   // In sight for a moment, and since then no key that came too early.
@@ -39,7 +40,10 @@ class Keys {
   reject(event) {
     const {item} = this.desk;
     if (item && !this.desk.correcting && !(this.desk.chosen.get(item.item)?.size)) {
-      if (this.ready()) this.view.hint("A rejection needs a reason: press its number, then X.");
+      if (this.ready()) {
+        this.view.hint("A rejection needs a reason: press its number, then X.");
+        this.view.showReasons();
+      }
       return;
     }
     this.verdict("reject", event);
@@ -158,7 +162,9 @@ class Keys {
       return;
     }
     if (typing || (event.ctrlKey || event.metaKey) && !(saving && this.desk.correcting) || event.altKey || event.isComposing) return;
-    goOnOffline();
+    const back = this.goOnOffline();
+    if (back && (event.key === "Enter" || event.key === " "))
+      return this.done(event, () => this.view.hint("Ignored: a dialog was in the way. Press it again."));
     const dialog = document.querySelector('[role="dialog"], dialog[open]') || this.view.help.open;
     const help = this.view.help.open && event.key === "?";
     if (dialog && !help) return;
@@ -180,6 +186,31 @@ class Keys {
     }[name];
   }
 
+  // Streamlit shuts the screen with a dialog while the server is away; here the work goes on, and the bar says it. What
+  // the dialog took the focus from gets it back, so that Enter on a button is not lost.
+  goOnOffline() {
+    const open = [...document.querySelectorAll('[data-testid="stDialog"]')]
+      .filter((dialog) => dialog.querySelector("h2")?.textContent === "Connection error");
+    for (const dialog of open) dialog.querySelector('button[aria-label="Close"]')?.click();
+    if (!open.length) return null;
+    for (const later of [0, 150, 500]) setTimeout(() => this.refocus(), later);   // the dialog goes in steps
+    return this.refocus();
+  }
+
+  refocus() {
+    const {held, view: {root}} = this, now = document.activeElement;
+    const isLost = now === document.body || now?.closest('[data-testid="stDialog"]');
+    if (!held?.isConnected || !isLost || root.contains(root.getRootNode().activeElement)) return null;
+    held.focus({preventScroll: true});
+    return held;
+  }
+
+  focused(event) {
+    const [target] = event.composedPath();
+    if (this.view.root.contains(target)) this.held = target;
+    else if (!target.closest?.('[data-testid="stDialog"]')) this.held = null;
+  }
+
   focusedButton() { return this.view.root.getRootNode().activeElement?.matches("button, a"); }
 
   done(event, act) {
@@ -188,12 +219,6 @@ class Keys {
     act();
   }
 }
-
-// Streamlit shuts the screen with a dialog while the server is away; here the work goes on, and the bar says it.
-const goOnOffline = () => {
-  for (const dialog of document.querySelectorAll('[data-testid="stDialog"]'))
-    if (dialog.querySelector("h2")?.textContent === "Connection error") dialog.querySelector('button[aria-label="Close"]')?.click();
-};
 
 const TICK = 1000;
 
@@ -210,13 +235,14 @@ export default function ({parentElement, data}) {
   const stop = new AbortController();
   const on = (name, act, where = window) => where.addEventListener(name, act, {capture: true, signal: stop.signal});
   on("keydown", (event) => keys.pressed(event));
-  on("pointerdown", () => desk.touch());
+  on("pointerdown", () => { desk.touch(); keys.held = null; });
+  on("focusin", (event) => keys.focused(event));
   on("wheel", () => desk.touch());
   on("focus", () => desk.line === "signed_out" && desk.send({hello: true}));   // signed in again in another tab
   on("online", () => desk.send({beat: true}));
   on("pagehide", () => desk.leave(false));
   on("pageshow", (event) => event.persisted && desk.send({hello: true}));
-  const watching = new MutationObserver(goOnOffline);
+  const watching = new MutationObserver(() => keys.goOnOffline());
   watching.observe(document.body, {childList: true});
   const ticking = setInterval(() => { desk.tick(); view.drawNotes(); view.drawDone(); view.drawBar(desk.item); view.drawState(); }, TICK);
   root.leave = () => {

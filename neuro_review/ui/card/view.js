@@ -35,9 +35,10 @@ class View {
     this.state = el("div", {class: "state"});
     this.live = el("div", {class: "hidden", role: "status", "aria-live": "polite"});
     this.help = this.helpDialog();
+    this.foot = el("div", {class: "foot"}, this.notes, el("div", {class: "bar"}, this.buttons, this.state));
     root.append(
       el("h1", {class: "hidden"}, "Review"), this.top, this.empty, el("div", {class: "columns"}, this.middle, this.side),
-      el("div", {class: "foot"}, this.notes, el("div", {class: "bar"}, this.buttons, this.state)), this.live, this.help,
+      this.foot, this.live, this.help,
     );
   }
 
@@ -190,7 +191,7 @@ class View {
     fill(this.top, ...(this.desk.loaded ? [
       select, counts && el("span", {class: "held"}, `${count(counts.held)} held`),
       counts?.due ? el("span", {class: "badge"}, `${count(counts.due)} due within the hour`) : null,
-      counts?.oldest ? el("span", {class: "quiet"}, `oldest ${ago(counts.oldest)}`) : null,
+      counts?.oldest && counts.held ? el("span", {class: "quiet"}, `oldest ${ago(counts.oldest)}`) : null,
       el("span", {class: "quiet right"}, `${count(this.desk.today)} ${this.desk.today === 1 ? "verdict" : "verdicts"} today`),
     ] : [el("span", {class: "quiet"}, "Loading…")]).filter(Boolean));
     if (chosen) select.focus();
@@ -214,6 +215,13 @@ class View {
       place < 9 ? key(String(place + 1)) : null, el("span", {}, ...marked(reason)))),
       ...(card.rubric ? [el("h2", {class: "label"}, `Rubric v${card.rubric_version}`), folded(card.rubric)] : []));
     this.beside.querySelectorAll(".reason")[pressed]?.focus();
+  }
+
+  // On a narrow screen they come after the answer, out of sight.
+  showReasons() {
+    const first = this.beside.querySelector(".reason"), last = [...this.beside.querySelectorAll(".reason")].at(-1);
+    if (last?.getBoundingClientRect().bottom > this.foot.getBoundingClientRect().top || first?.getBoundingClientRect().bottom < 0)
+      first.scrollIntoView({block: "center"});
   }
 
   focused() { return this.root.getRootNode().activeElement; }
@@ -257,7 +265,7 @@ class View {
 
   drawEmpty(card) {
     const {away, loaded, empty, line, counts} = this.desk;
-    const why = card ? null : away ? "away" : !loaded ? (line === "ok" ? "loading" : null) : empty ? "done" : "loading";
+    const why = card ? null : line === "signed_out" ? "signed_out" : away ? "away" : !loaded ? (line === "ok" ? "loading" : null) : empty ? "done" : "loading";
     const wanted = `${why} ${counts?.held}`;
     if (wanted === this.emptied) return;
     this.emptied = wanted;
@@ -265,6 +273,7 @@ class View {
     const go = (label) => button("Enter", label, () => this.desk.goOn(), {class: "primary"});
     const shown = {
       away: ["You were away, so your items went back", "What you typed is kept as a draft.", go("Go on")],
+      signed_out: ["Your session has ended", "Sign in again below to go on; what you typed is kept.", null],
       loading: ["Fetching what waits…", "", null],
       done: ["Nothing waits for you", counts?.held ? `${count(counts.held)} held: skipped by you, or in others’ hands. What you skipped comes back after a day.`
         : "New outputs appear here as applications hand them in.", go("Look again")],
