@@ -10,7 +10,7 @@ panel alone speaks for everything. One exception, because a queue is rarely empt
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from neuro_review.rollups.counting import CHANCE, OPEN, PANEL, SURE
@@ -165,6 +165,11 @@ class Counts:
         if label in LABELLED:
             cell.labels += n
             cell.bad += n if is_bad else 0
+
+    def with_bad(self, bad: Mapping[tuple[str, str], int]) -> "Counts":
+        """Return the same outputs, of which so many are bad, by (stratum, how they came to be seen)."""
+        cells = {where: replace(one, bad=bad.get(where, 0)) for where, one in self.cells.items()}
+        return Counts(cells, self.labels)
 
     @property
     def items(self) -> int:

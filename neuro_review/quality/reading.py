@@ -1,7 +1,8 @@
 """The counts of a window, added up: by model and period."""
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -21,6 +22,7 @@ _OF = (
     " AND s.origin IN ('gate', 'history') AND r.day BETWEEN :first AND :last"
 )
 MINOR = sa.text("SELECT minor_reasons FROM bad_definition WHERE workflow_id = :flow ORDER BY version DESC LIMIT 1")
+MODELS = sa.text("SELECT id, model FROM rollup_series WHERE workflow_id = :flow")
 Key = tuple[str, int]
 """A model, and a period; '' stands for all models together."""
 
@@ -54,18 +56,44 @@ def _model(split: bool) -> str:
 
 LabelRow = tuple[str, int, str, str, str, str, int]
 """Model, period, stratum, how it came to be seen, label, reasons, and how many."""
+_LABELS = "labels that were read"
 
 
-def label_rows(session: Session, workflow_id: int, per: Per, window: Window, *, split: bool) -> Iterator[LabelRow]:
-    """Yield how many outputs were routed like this and labelled like that."""
+@contextlib.contextmanager
+def once(session: Session) -> Iterator[None]:
+    """Read the labels of a window once, however many figures are made of them inside; nothing may be written there."""
+    session.info[_LABELS] = {}
+    try:
+        yield
+    finally:
+        del session.info[_LABELS]
+
+
+def label_rows(
+    session: Session, workflow_id: int, per: Per, window: Window, *, split: bool
+) -> Iterable[LabelRow]:  # fmt: skip
+    """Return how many outputs were routed like this and labelled like that; what is alike may come in several rows."""
+    kept: dict[tuple[int, Per, Window], list[LabelRow]] | None = session.info.get(_LABELS)
+    if kept is None:
+        rows = _label_rows(session, workflow_id, per, window)
+    else:
+        finer = (workflow_id, Per.WEEK if (workflow_id, Per.WEEK, window) in kept else Per.DAY, window)
+        key = finer if per is Per.ALL and finer in kept else (workflow_id, per, window)
+        rows = kept.get(key) or kept.setdefault(key, _label_rows(session, *key))
+    if split and per is not Per.ALL:
+        return rows
+    return [(row[0] if split else "", 0 if per is Per.ALL else row[1], *row[2:]) for row in rows]
+
+
+def _label_rows(session: Session, workflow_id: int, per: Per, window: Window) -> list[LabelRow]:
+    # By the number of a series and not by its model: of so many rows the texts take as long as all the rest.
     query = (
-        f"SELECT {_model(split)}, {PERIOD[per]}, r.stratum, r.cell, r.label, r.reasons, sum(r.n)"
+        f"SELECT r.series_id, {PERIOD[per]}, r.stratum, r.cell, r.label, r.reasons, CAST(sum(r.n) AS BIGINT)"
         f"{_OF.format(table='rollup_label')} GROUP BY 1, 2, 3, 4, 5, 6"
     )
-    for model, period, stratum, how, label, reasons, n in session.connection().execute(
-        sa.text(query), _bound(workflow_id, window)
-    ):
-        yield model, int(period), stratum, how, label, reasons, int(n)
+    models = _models(session, workflow_id)
+    found = session.connection().execute(sa.text(query), _bound(workflow_id, window))
+    return [(models[series], int(period), *rest) for series, period, *rest in found]
 
 
 def counts(
@@ -145,13 +173,20 @@ def times(
 ) -> Mapping[Key, Times]:
     """Return how long it took, by model and period: the `latency` of the model, or from submit to `release`."""
     query = (
-        f"SELECT {_model(split)}, {PERIOD[per]}, r.bucket, sum(r.n){_OF.format(table='rollup_time')}"
+        f"SELECT r.series_id, {PERIOD[per]}, r.bucket, CAST(sum(r.n) AS BIGINT){_OF.format(table='rollup_time')}"
         " AND r.kind = :kind GROUP BY 1, 2, 3"
     )
     found: dict[Key, Times] = defaultdict(Times)
-    for model, period, bucket, n in session.connection().execute(
+    models = _models(session, workflow_id)
+    for series, period, bucket, n in session.connection().execute(
         sa.text(query), {**_bound(workflow_id, window), "kind": kind}
     ):
         if n:
-            found[model, int(period)].buckets[bucket] = int(n)
+            buckets = found[models[series] if split else "", int(period)].buckets
+            buckets[bucket] = buckets.get(bucket, 0) + n
     return found
+
+
+def _models(session: Session, workflow_id: int) -> dict[int, str]:
+    """Return the models by the number of their series."""
+    return {row.id: row.model for row in session.connection().execute(MODELS, {"flow": workflow_id})}

@@ -1,6 +1,6 @@
 """Quality by model, day, week, reviewer or reason: the rows that the charts draw and the command prints."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -161,28 +161,28 @@ def reasons(
     """
     by.require(Role.OWNER, workflow_id)
     is_bad = reading.definition(session, workflow_id)
-    read = list(reading.label_rows(session, workflow_id, per, window, split=split))
     total: dict[str, int] = defaultdict(int)
-    found: dict[tuple[str, int], dict[str, Counts]] = defaultdict(dict)
+    whole: dict[tuple[str, int], Counts] = defaultdict(Counts)
+    bad: dict[tuple[str, int, str], Counter[tuple[str, str]]] = defaultdict(Counter)
     said: dict[tuple[str, int, str, str], int] = defaultdict(int)
-    for model, period, _, _, label, given, n in read:
+    for model, period, stratum, how, label, given, n in reading.label_rows(
+        session, workflow_id, per, window, split=split
+    ):
+        if n:
+            whole[model, period].add(stratum, how, label, n, is_bad=False)
         for reason in _names(given) if n and is_bad(label, given) else ():
             total[reason] += n
             said[model, period, reason, label] += n
-            found[model, period][reason] = Counts()
-    for model, period, stratum, how, label, given, n in read:
-        bad = _names(given) if n and is_bad(label, given) else ()
-        for reason, counts in found[model, period].items():
-            counts.add(stratum, how, label, n, is_bad=reason in bad)
-    flat = [(-total[reason], reason, *key) for key, by_reason in found.items() for reason in by_reason]
+            bad[model, period, reason][stratum, how] += n
+    flat = sorted((-total[reason], reason, model, period) for model, period, reason in bad)
     return [
         ReasonRow(
             reason, model if split else None, None if per is Per.ALL else periods.first_day(per, period),
             counts.items, counts.labelled, counts.bad, estimate(counts.cells),
             said[model, period, reason, Label.CORRECT], said[model, period, reason, Label.REJECT],
         )
-        for _, reason, model, period in sorted(flat)
-        for counts in [found[model, period][reason]]
+        for _, reason, model, period in flat
+        for counts in [whole[model, period].with_bad(bad[model, period, reason])]
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from db.clock import DAY, now
 from db.engine import Database
 from neuro_review import rollups, workflows
 from neuro_review.access import Actor
-from neuro_review.quality import drift, marks, models, table, waiting
+from neuro_review.quality import drift, marks, models, reading, table, waiting
 from neuro_review.quality.periods import Per, Window
 from neuro_review.rollups import counting
 from neuro_review.rollups.counting import Facts, Said, bucket, count, empty
@@ -119,7 +119,7 @@ def _look(url: str, flow: int, times: int) -> tuple[float, list[float]]:
     window = Window(today - DAYS, today)
     for _ in range(times + 1):
         began = time.perf_counter()
-        with database.reading() as session:
+        with database.reading() as session, reading.once(session):
             table.rows(session, OPERATOR, flow, per=Per.WEEK, window=window)
             table.reasons(session, OPERATOR, flow, per=Per.WEEK, window=window)
             marks.marks(session, OPERATOR, flow, window=window)

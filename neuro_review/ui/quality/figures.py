@@ -10,7 +10,7 @@ import streamlit as st
 from db.engine import database_url
 from neuro_review import ui
 from neuro_review.access import Actor
-from neuro_review.quality import adoption, agreeing, changing, cuts, freshness, marks, models, outcomes, table
+from neuro_review.quality import adoption, agreeing, changing, cuts, freshness, marks, models, outcomes, reading, table
 from neuro_review.quality.adoption import Week
 from neuro_review.quality.agreeing import Agreement
 from neuro_review.quality.changing import Changed
@@ -96,7 +96,7 @@ def of(view: View) -> Figures:
 def _figures(where: str, state: int, view: View, _by: Actor) -> Figures:
     flow, window = view.workflow_id, view.window
     now, before = changing.stretch(view.last, view.recent)
-    with ui.read() as session:
+    with ui.read() as session, reading.once(session):
         progress = outcomes.progress(session, _by, flow)
         cut = cuts.cuts(session, _by, flow, per=view.per, window=window)
         return Figures(
