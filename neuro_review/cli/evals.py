@@ -16,6 +16,7 @@ from neuro_review.errors import UnavailableError
 from neuro_review.eval_runs import asking, comparing, gates, judges, outcomes, reviewing, rows
 from neuro_review.eval_runs import run as runs
 from neuro_review.eval_runs.asking import Asked
+from neuro_review.eval_runs.comparing import Comparison
 from neuro_review.eval_runs.junit import junit
 from neuro_review.llm import Way
 
@@ -179,18 +180,28 @@ def cancel(ref: str) -> None:
 
 @eval_command.command("compare")
 @click.argument("baseline", metavar="A")
-@click.argument("candidate", metavar="B")
+@click.argument("candidates", metavar="B...", nargs=-1, required=True)
 @click.option("--on", "version", metavar="NAME[@VERSION]", help="The version, where A and B are names of models.")
 @click.option("--scorer", metavar="S", help="Only by this scorer.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, or for several B an array.")
 @told
-def compare(baseline: str, candidate: str, version: str | None, scorer: str | None, as_json: bool) -> None:
-    """Compare B with A on the same cases; each is a RUN, a RUN/MODEL, or a model that was tried."""
+def compare(baseline: str, candidates: tuple[str, ...], version: str | None, scorer: str | None, as_json: bool) -> None:
+    """Compare B with A on the same cases; each is a RUN, a RUN/MODEL, or a model that was tried.
+
+    Of several B each is compared with A, and its p-value is corrected for all of them (Holm).
+    """
     with open_database().reading() as session:
-        found = comparing.compare(session, operator(), baseline, candidate, version=version, scorer=scorer)
+        found = comparing.several(session, operator(), baseline, candidates, version=version, scorer=scorer)
     if as_json:
-        print_json(found.as_dict())
+        print_json([one.as_dict() for one in found] if len(found) > 1 else found[0].comparison.as_dict())
         return
+    for one in found:
+        _print_comparison(one.comparison)
+        if len(found) > 1:
+            click.echo(f"p {one.p:.3g}, corrected for {len(found)} candidates {one.corrected:.3g}")
+
+
+def _print_comparison(found: Comparison) -> None:
     for name, side in (("A", found.baseline), ("B", found.candidate)):
         cost = "cost unknown" if side.cost_micro is None else f"${side.cost_micro / 1_000_000:,.4f}"
         share = f"{100 * side.bad / side.known:.1f} % bad of {side.known:,}" if side.known else "no outcome"

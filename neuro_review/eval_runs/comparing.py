@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ from sqlmodel import Session
 from neuro_review.access import Actor
 from neuro_review.errors import ConflictError
 from neuro_review.eval_runs.outcomes import Outcomes, Tried, find, outcomes
-from neuro_review.stats.paired import tango
+from neuro_review.stats.paired import mcnemar, tango
 from neuro_review.stats.proportions import Interval
+from neuro_review.stats.several import holm
 
 GATE_CONFIDENCE = 0.90
 """Either end is then a test at 5 %."""
@@ -111,6 +113,35 @@ def compare(
     """
     sides = [find(session, by, ref, version=version) for ref in (baseline, candidate)]
     return between(session, *sides, scorer=scorer)
+
+
+@dataclass(frozen=True)
+class Among:
+    """One of several candidates that are held against the same baseline."""
+
+    comparison: Comparison
+    p: float
+    """How likely chance alone makes such a difference (McNemar's exact test)."""
+    corrected: float
+    """The same for all candidates at once (Holm): who tries enough of them finds a good one by chance."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a program reads."""
+        return self.comparison.as_dict() | {"p": self.p, "p_corrected": self.corrected}
+
+
+def several(
+    session: Session, by: Actor, baseline: str, candidates: Sequence[str], *, version: str | None = None,
+    scorer: str | None = None,
+) -> list[Among]:  # fmt: skip
+    """Return how each of several candidates does against one baseline, with what that is worth among so many.
+
+    Raises:
+        NotFoundError, ConflictError, InvalidError, NotAllowedError: as `compare` does.
+    """
+    found = [compare(session, by, baseline, one, version=version, scorer=scorer) for one in candidates]
+    chances = [mcnemar(one.losses, one.wins) for one in found]
+    return [Among(*each) for each in zip(found, chances, holm(chances), strict=True)]
 
 
 def between(session: Session, baseline: Tried, candidate: Tried, *, scorer: str | None = None) -> Comparison:

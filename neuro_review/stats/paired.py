@@ -2,6 +2,7 @@
 
 import math
 
+from neuro_review.stats import beta
 from neuro_review.stats.proportions import Interval, normal_quantile
 
 
@@ -21,6 +22,17 @@ def tango(only_new: int, only_old: int, items: int, confidence: float = 0.90) ->
     return Interval(
         rate, _bound(only_new, only_old, items, -1.0, rate, z), _bound(only_new, only_old, items, 1.0, rate, z)
     )
+
+
+def mcnemar(only_new: int, only_old: int) -> float:
+    """Return how likely chance alone makes two equal models differ at least so much, by McNemar's exact test (1947).
+
+    Of the items on which just one of the two is bad, each is then as likely the one as the other: a fair coin.
+    """
+    fewer, tossed = min(only_new, only_old), only_new + only_old
+    if 2 * fewer >= tossed:
+        return 1.0
+    return min(1.0, 2 * beta.below(0.5, tossed - fewer, fewer + 1))
 
 
 def _score(b: int, c: int, n: int, difference: float) -> float:

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import orjson
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from db.clock import DAY, SECOND
 from db.engine import Database
 from db.tables import GateOutcome, Verdict
 from neuro_review import models, queue, scorers
+from neuro_review.__main__ import main
 from neuro_review.desk import cards as desk_cards
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from neuro_review.eval_runs import asking, comparing, gates, judges, judging, outcomes, reviewing, rows, run
@@ -189,6 +192,28 @@ def test_each_candidate_is_known_with_what_the_gate_said_last(
     assert [(one.model, one.passed, one.who, one.cases) for one in found] == [
         ("openai/worse", False, "Olu", 60), ("openai/better", True, "Olu", 60),
     ]  # fmt: skip
+
+
+def test_several_candidates_at_once_are_each_held_to_more(
+    url: str, db: Database, record: Record, make: Make, tried: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", url)
+    record([label(n) for n in range(24)])
+    version = make()
+    tried(version, "better", "worse", "other")
+
+    with db.reading() as session:
+        ask = {"version": version.ref}
+        alone = comparing.several(session, OPERATOR, "openai/worse", ["openai/better"], **ask)
+        found = comparing.several(session, OPERATOR, "openai/worse", ["openai/better", "openai/other"], **ask)
+
+    p = 2 / 2**6  # better on six cases, worse on none
+    assert [(round(one.p, 9), round(one.corrected, 9)) for one in alone] == [(p, p)]
+    assert [(round(one.p, 9), round(one.corrected, 9)) for one in found] == [(p, 2 * p), (1.0, 1.0)]
+    words = ["eval", "compare", "openai/worse", "openai/better", "openai/other", "--on", version.ref]
+    assert "corrected for 2 candidates 0.0625\n" in CliRunner().invoke(main, words).stdout
+    told = orjson.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
+    assert [round(one["p_corrected"], 9) for one in told] == [2 * p, 1.0]
 
 
 def test_unanswered_cases_keep_a_gate_shut(

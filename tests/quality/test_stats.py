@@ -193,6 +193,13 @@ def test_holm_and_benjamini_hochberg_are_as_worked_by_hand() -> None:
     assert [round(one, 12) for one in several.benjamini_hochberg(chances)] == [0.02, 0.04, 0.04, 0.02]
 
 
+def test_mcnemars_exact_test_is_as_worked_by_hand() -> None:
+    # Eight tosses with one head or fewer: (1 + 8) / 256, and as much for one tail or fewer.
+    worked = {(1, 7): 18 / 256, (7, 1): 18 / 256, (0, 6): 2 / 64, (0, 1): 1.0, (3, 3): 1.0, (0, 0): 1.0, (2, 3): 1.0}
+
+    assert {pair: round(paired.mcnemar(*pair), 12) for pair in worked} == worked
+
+
 def test_the_chance_that_one_rate_is_above_another_is_that_of_draws() -> None:
     import numpy as np
 

@@ -90,7 +90,8 @@ def _chosen(workflow_id: int, tested: Tested | None) -> None:
         return
     ui.plain(f"As it was tried: {saying.called(tested.parameters)}")
     said = saying.measured(tested)
-    ui.plain(f"{said[0].upper()}{said[1:]}. Asked {phrases.ago(tested.at)} ago by {tested.who}.")
+    answer = saying.SHORT[tested.outcome]
+    ui.plain(f"{answer[0].upper()}{answer[1:]}: {said}. Asked {phrases.ago(tested.at)} ago by {tested.who}.")
     if not tested.passed:
         st.caption(NOT_SHOWN)
 
