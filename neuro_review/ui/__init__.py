@@ -170,6 +170,12 @@ STYLE = """
 [data-testid="stCaptionContainer"] p { color: inherit; }
 button[kind^="primary"]:enabled, button[kind^="primary"]:enabled * { color: light-dark(#fff, #06211e); }
 
+/* Where the keys are is always seen: Streamlit shows it by nothing on some of these. */
+.stApp :is(a, button, main):focus-visible {
+  outline: 2px solid light-dark(#0f766e, #2dd4bf) !important; outline-offset: 2px;
+}
+.stApp main:focus-visible { outline-offset: -2px; }
+
 .st-key-menu { gap: .4rem; }
 .st-key-menu [data-testid="stCaptionContainer"] { padding-top: .9rem; }
 [class*="st-key-workflow_"] a, .st-key-go a { border: 1px solid #8886; padding: .35rem .8rem; }

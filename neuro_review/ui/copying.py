@@ -3,8 +3,9 @@
 import streamlit as st
 
 STYLE = """
-button { font: inherit; color: inherit; background: none; border: 1px solid var(--st-border-color); cursor: pointer;
-  border-radius: var(--st-button-radius, 8px); padding: .25rem .75rem; min-height: 2.2rem; }
+button { font: inherit; font-size: .875rem; color: inherit; background: none; cursor: pointer;
+  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius, 8px); padding: .25rem .75rem;
+  min-height: 2.2rem; }
 button:hover { border-color: var(--st-primary-color); }
 button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
 span { margin-left: .6rem; }

@@ -10,6 +10,7 @@ from neuro_review.jobs import downloads, rows
 from neuro_review.jobs.downloads import Part
 from neuro_review.jobs.rows import Job
 from neuro_review.settings import settings
+from neuro_review.ui.links import link
 
 LOOKED_AT_EVERY = 1.0  # seconds, while something is under way
 LONG_WAIT = 20_000_000  # microseconds after which somebody must be told why nothing happens
@@ -62,6 +63,8 @@ def _import(job: Job) -> None:
     _state(job, f"{job.share:.0%} · {phrases.count(job.result.get('read', 0), 'row')} read")
     if job.state == JobState.DONE:
         st.text(summary(job.result))
+        if job.result.get("held"):
+            link("pages/review.py", "Review them", workflow=str(job.workflow_id))
     if job.result.get("resumed") and job.state == JobState.DONE:
         st.caption("It was interrupted and began again: what it had stored by then is counted as there already.")
     if job.result.get("rejected") and not job.is_open:

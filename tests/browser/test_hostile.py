@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -35,6 +36,7 @@ NAME = "![n](https://evil.example/n.png) <b>x</b> [y](https://evil.example/y)"
 TREE = orjson.dumps({NAME: HOSTILE, "list": [HOSTILE, {"__proto__": NAME, "constructor": 1}]}).decode()
 BIDI = "larch\u202e0.0$\u202c\u2066 in\u200bvisible"
 LONG = "x" * 1_000_000
+FILE = f'output,model,verdict,"{NAME}"\n"{HOSTILE}","{NAME}",,"{HOSTILE}"\n"{HOSTILE}",larch,"{NAME}",x\n'
 MILLISECONDS_TO_THE_NEXT = """async (root) => {
   const before = root.dataset.painted, began = performance.now();
   document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "a", bubbles: true, composed: true}));
@@ -191,6 +193,7 @@ PLACES = {
     "/workflows": (NAME,),
     "/workflows?workflow={flow}": (NAME,),
     "/people": (NAME,),
+    "/people?person={person}": (NAME, "Take away"),
     "/sources": (NAME,),
     "/deliveries": (NAME,),
     "/exports": ("Export",),
@@ -228,13 +231,13 @@ def hostile_run(app: App, version: Version) -> str:
 
 
 @pytest.fixture
-def hostile_house(app: App, workflow: int) -> Iterator[tuple[str, str, str]]:
-    """Call everything hostile that has a name; return the token of an admin (whose name is mended), a set and a run."""
+def hostile_house(app: App, workflow: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Call everything hostile that has a name; return the token of an admin (whose name is mended), and the ids."""
     token = app.sign_in(f"Zoe{workflow}", Role.ADMIN)
     person = app.row("SELECT id FROM person WHERE name = :name", name=f"Zoe{workflow}").id
     app.change("UPDATE person SET name = :name WHERE id = :id", name=NAME, id=person)
     with app.database.writing() as session:
-        teams.add(session, OPERATOR, NAME)
+        teams.add(session, OPERATOR, f"{NAME} {workflow}")
         by = access.actor(session, person)
         sources.add(session, by, f"{NAME} {workflow}", workflow, can_submit=True, can_read=True)
         views.save(session, by, "history", NAME[:60], {})
@@ -250,24 +253,55 @@ def hostile_house(app: App, workflow: int) -> Iterator[tuple[str, str, str]]:
         app.database, flow, [said | {"decided_at": "2026-01-02T00:00:00Z"}], model=NAME, prompt=HOSTILE, output=HOSTILE
     )
     made = making.make(app.database, OPERATOR, f"{NAME} {workflow}", flow.name, Wanted())
-    yield token, made.id, hostile_run(app, made)
+    yield token, {"flow": workflow, "person": person, "version": made.id, "run": hostile_run(app, made)}
     app.change("UPDATE person SET name = 'Zoe' WHERE id = :id", id=person)
 
 
+def nothing_made_by_markup(tab: Tab, place: str) -> None:
+    """Check that a page of Streamlit's holds nothing that markup has made, also where it is folded away."""
+    tab.settle()
+    tab.unfold()
+    made = tab.page.locator("body").locator(WITHIN)
+    assert (place, [one.evaluate("one => one.outerHTML") for one in made.all()]) == (place, [])
+
+
 def test_every_page_shows_hostile_names_and_texts_as_text(
-    app: App, tab: Callable[..., Tab], workflow: int, hostile_house: tuple[str, str, str]
+    app: App, tab: Callable[..., Tab], hostile_house: tuple[str, dict[str, Any]]
 ) -> None:
-    token, version, run = hostile_house
+    token, ids = hostile_house
     zoe = tab(app, token)
 
     for place, words in PLACES.items():
-        zoe.open(place.format(flow=workflow, version=version, run=run))
+        zoe.open(place.format(**ids))
         for word in words:
             zoe.page.get_by_text(word, exact=False).first.wait_for(state="attached")
-        zoe.settle()
-        zoe.unfold()
-        made = zoe.page.get_by_test_id("stApp").locator(WITHIN)
-        assert (place, [one.evaluate("one => one.outerHTML") for one in made.all()]) == (place, [])
+        nothing_made_by_markup(zoe, place)
+
+
+def test_what_a_page_says_after_something_was_done_there_is_text_too(
+    app: App, tab: Callable[..., Tab], hostile_house: tuple[str, dict[str, Any]]
+) -> None:
+    token, ids = hostile_house
+    zoe, rae = tab(app, token), tab(app, app.sign_in(f"Rae{ids['flow']}", Role.REVIEWER, ids["flow"]))
+
+    zoe.open("/history")
+    zoe.settle()
+    zoe.page.get_by_role("button", name="Saved views").click()
+    zoe.reads(NAME[:40])
+    nothing_made_by_markup(zoe, "saved views")
+    zoe.open("/sources")
+    zoe.settle()
+    file = {"name": f"{NAME.replace('/', ':')}.csv", "mimeType": "text/plain", "buffer": FILE.encode()}
+    zoe.page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([file])  # type: ignore[list-item]
+    zoe.reads("The first items, as they would come in")
+    zoe.reads("would be set aside")
+    nothing_made_by_markup(zoe, "an upload")
+    zoe.page.get_by_role("button", name="New key").first.click()
+    zoe.reads("shown only this once")
+    nothing_made_by_markup(zoe, "a new key")
+    rae.open("/people")
+    rae.reads(f"Ask an admin for the role: {NAME[:10]}")
+    nothing_made_by_markup(rae, "a page of others")
 
 
 def test_the_list_of_hostile_places_names_every_page() -> None:
