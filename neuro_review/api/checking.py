@@ -67,14 +67,14 @@ class Checker:
             answer = self._ask(entry, body)
         except NO_PROCESS as error:
             LOG.warning("The process that checks batches is away (%s); they are checked here.", type(error).__name__)
-            self._leave()
             return checked(entry, body)
         return checked(entry, body) if answer is None else unpacked(answer)
 
     def end(self) -> None:
         """Let the process go."""
-        self._ended = True
-        self._leave()
+        with self._lock:
+            self._ended = True
+            self._leave()
 
     def _ask(self, entry: Entry, body: bytes) -> bytes | None:
         with self._lock:
@@ -82,17 +82,21 @@ class Checker:
                 return None
             if self._beside is None:
                 self._beside = Beside("neuro_review.api.checking")
-            self._beside.line.send(entry)
-            self._beside.line.send_bytes(body)
-            if not self._beside.line.poll(PATIENCE):
-                raise TimeoutError("It does not answer.")
-            return self._beside.line.recv_bytes() or None
+            try:
+                self._beside.line.send(entry)
+                self._beside.line.send_bytes(body)
+                if not self._beside.line.poll(PATIENCE):
+                    raise TimeoutError("It does not answer.")
+                return self._beside.line.recv_bytes() or None
+            except BaseException:
+                # Before anybody else has a turn: who asks next on this line would get the answer to this batch.
+                self._leave()
+                raise
 
     def _leave(self) -> None:
-        with self._lock:
-            if self._beside is not None:
-                self._beside.end()
-                self._beside = None
+        if self._beside is not None:
+            self._beside.end()
+            self._beside = None
 
 
 def packed(rows: Sequence[Row]) -> bytes:

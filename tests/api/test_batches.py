@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from db.engine import Database, DatabaseUnusableError
 from neuro_review import sources
 from neuro_review.api import checking
+from neuro_review.api.checking import Checker
 from neuro_review.api.together import MOST_AT_ONCE, Together, _Part
 from neuro_review.gate import entering
 from neuro_review.gate.entering import Answer, Entry, Ready
@@ -93,6 +94,34 @@ def test_a_process_that_does_not_answer_costs_a_batch_its_patience_and_nothing_e
     assert statuses(shop, rows(100)) == [200] * 100
     with pytest.raises(ProcessLookupError):
         os.kill(stopped, 0)
+
+
+class Turn:
+    """A lock that notes what is left behind when it is let go."""
+
+    def __init__(self, checker: Checker) -> None:
+        self.checker = checker
+        self.left: list[object] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.left.append(self.checker._beside)
+
+
+def test_nobody_gets_the_answer_to_a_batch_that_was_given_up(
+    shop: Shop, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses(shop, rows(100))
+    checker = door.gate.batches.checker
+    turn = Turn(checker)
+    monkeypatch.setattr(checker, "_lock", turn)
+    monkeypatch.setattr(checking, "PATIENCE", 0.0)  # given up before it can answer
+    os.kill(process_of(door), signal.SIGSTOP)
+
+    assert statuses(shop, rows(150)) == [200] * 100 + [201] * 50
+    assert turn.left == [None]
 
 
 def test_the_process_ends_with_the_one_that_serves(door: Door, shop: Shop) -> None:
