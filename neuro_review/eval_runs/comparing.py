@@ -17,6 +17,8 @@ from neuro_review.stats.several import holm
 
 GATE_CONFIDENCE = 0.90
 """Either end is then a test at 5 %."""
+REAL = 0.05
+"""A difference is told as real where chance alone makes one rarer than this."""
 POWER = 6.2
 """(1.645 + 0.842)²: at this many discordant pairs over the margin squared, four equal candidates of five pass."""
 
@@ -125,6 +127,11 @@ class Among:
     corrected: float
     """The same for all candidates at once (Holm): who tries enough of them finds a good one by chance."""
 
+    @property
+    def is_real(self) -> bool:
+        """Tell whether the difference is more than what chance makes among so many."""
+        return self.corrected < REAL
+
     def as_dict(self) -> dict[str, Any]:
         """Return what a program reads."""
         return self.comparison.as_dict() | {"p": self.p, "p_corrected": self.corrected}
@@ -139,7 +146,9 @@ def several(
     Raises:
         NotFoundError, ConflictError, InvalidError, NotAllowedError: as `compare` does.
     """
-    found = [compare(session, by, baseline, one, version=version, scorer=scorer) for one in candidates]
+    old, *others = [find(session, by, ref, version=version) for ref in (baseline, *candidates)]
+    before = outcomes(session, old, scorer=scorer)  # read once: it is the same for all
+    found = [_held_against(session, old, before, one, scorer) for one in others]
     chances = [mcnemar(one.losses, one.wins) for one in found]
     return [Among(*each) for each in zip(found, chances, holm(chances), strict=True)]
 
@@ -150,9 +159,13 @@ def between(session: Session, baseline: Tried, candidate: Tried, *, scorer: str 
     Raises:
         ConflictError: they were not tried on the same version.
     """
+    return _held_against(session, baseline, outcomes(session, baseline, scorer=scorer), candidate, scorer)
+
+
+def _held_against(session: Session, baseline: Tried, old: Outcomes, candidate: Tried, scorer: str | None) -> Comparison:
     if baseline.version_id != candidate.version_id:
         raise ConflictError("The two were tried on different versions. Run both on the same one.")
-    old, new = (outcomes(session, one, scorer=scorer) for one in (baseline, candidate))
+    new = outcomes(session, candidate, scorer=scorer)
     wins = losses = shared = 0
     flips, counts = [], [Counter[str](), Counter[str](), Counter[str]()]
     for case_id, before in old.cases.items():

@@ -1,5 +1,6 @@
 """The Eval runs page: runs are started, watched and gone on with; candidates compared, the gate, the judges."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,7 +15,7 @@ from db.engine import Database
 from db.tables import JobKind, Role
 from neuro_review import models, sessions
 from neuro_review.access import Actor
-from neuro_review.eval_runs import asking, judges, rows
+from neuro_review.eval_runs import asking, comparing, judges, rows
 from neuro_review.eval_runs.asking import RECORDED, Asked
 from neuro_review.eval_runs.junit import junit
 from neuro_review.eval_runs.rows import Run
@@ -318,6 +319,46 @@ def test_two_candidates_are_compared_and_the_gate_passes_blocks_or_cannot_tell(
     assert "pass" in kept
     assert "Olu" in kept
     assert any("models" in one for one in links(again))
+
+
+def held_against_one(app: AppTest) -> list[list[str]]:
+    """Return the cells of the table in which every candidate is held against the same one; none where there is none."""
+    _, _, table = markup(app).partition("<caption>Each candidate against the same one</caption>")
+    rows_ = table.partition("<tbody>")[2].partition("</tbody>")[0].split("</tr>")[:-1]
+    return [[re.sub("<[^>]+>", "", cell) for cell in re.split("</t[hd]>", row)[:-1]] for row in rows_]
+
+
+def test_of_three_candidates_each_is_told_with_what_its_difference_is_worth_among_them(
+    db: Database, team: Team, record: Record, make: Make, tried: Tried
+) -> None:
+    record([label(n, model="rare" if n < 24 else "old") for n in range(60)])
+    few, all_of_it = make("few", models=("rare",)), make("all")
+    short, long = tried(few, "better", "worse", "other"), tried(all_of_it, "better", "worse", "other")
+    assert held_against_one(opened(db, team.olu, run=tried(few, "better", "worse"))) == []
+
+    def told(run_id: str, version: Version) -> list[list[str]]:
+        app = opened(db, team.olu, run=run_id)
+        app.selectbox(key=f"beside_old_{run_id}").set_value(f"{run_id}/openai/worse").run()
+        assert not app.exception
+        found = held_against_one(app)
+        others = [f"{run_id}/openai/better", f"{run_id}/openai/other"]
+        with db.reading() as session:
+            known = comparing.several(session, OPERATOR, f"{run_id}/openai/worse", others, version=version.ref)
+        assert [row[0] for row in found] == [one.comparison.candidate.model for one in known]
+        for row, one in zip(found, known, strict=True):
+            difference = one.comparison.difference
+            assert difference is not None
+            numbers = [float(number) for number in re.findall(r"[+-]?[0-9.]+", " ".join(row[1:3]).replace("−", "-"))]
+            assert numbers == pytest.approx([100 * part for part in difference], abs=0.051)
+            assert row[3] == ("below 0.001" if one.corrected < 0.001 else f"{one.corrected:.3g}")
+        return found
+
+    better, other = told(short, few)  # alone 2/2⁶ would do; of two it does not
+    assert (better[1], better[3:]) == ("−25.0 points", ["0.0625", "not shown yet"])
+    assert (other[1], other[3:]) == ("±0.0 points", ["1", "not shown yet"])
+    better, other = told(long, all_of_it)
+    assert (better[1], better[3:]) == ("−25.0 points", ["below 0.001", "a real difference: fewer bad cases"])
+    assert other[4] == "not shown yet"
 
 
 def test_the_cases_on_which_they_differ_show_what_each_said(

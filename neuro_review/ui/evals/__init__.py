@@ -6,6 +6,7 @@
 * one_run     one run: how far it is (states), what failed, what each candidate came to (figures)
 * answers     the answers of one candidate, case by case (cases)
 * beside      two candidates: their difference, the gate, and the cases on which they differ (flips)
+* among       three or more candidates: each against the same one
 * reviewing   answers put before the reviewers
 * judges      how far each judge agrees with the reviewers
 """

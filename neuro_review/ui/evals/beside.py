@@ -8,7 +8,7 @@ from neuro_review.eval_runs.asking import RECORDED
 from neuro_review.eval_runs.comparing import Comparison, Side
 from neuro_review.eval_runs.rows import Run
 from neuro_review.ui import tables
-from neuro_review.ui.evals import figures, flips, gate
+from neuro_review.ui.evals import among, figures, flips, gate
 from neuro_review.ui.tables import Cell
 from neuro_review.words import Role
 
@@ -36,6 +36,8 @@ def draw(run: Run, by: Actor) -> None:
     only = None if scorer == ALL else scorer
     compared = figures.compared(run, by, old, new, only)
     _difference(compared)
+    if len(own) > 2:
+        among.draw(run, by, old, {ref: refs[ref] for ref in own if ref != old}, only)
     if by.may(Role.OWNER, run.workflow_id):
         gate.draw(run, by, old, new, only, compared)
     if not old.startswith(run.id):  # of its own candidates the reasons stand above already

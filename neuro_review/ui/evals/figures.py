@@ -6,7 +6,7 @@ from neuro_review import phrases, ui
 from neuro_review.access import Actor
 from neuro_review.eval_runs import comparing, outcomes, results, rows
 from neuro_review.eval_runs.asking import RECORDED
-from neuro_review.eval_runs.comparing import Comparison, Side
+from neuro_review.eval_runs.comparing import Among, Comparison, Side
 from neuro_review.eval_runs.results import Result
 from neuro_review.eval_runs.rows import Run
 from neuro_review.ui import tables
@@ -113,6 +113,19 @@ def compared(run: Run, by: Actor, old: str, new: str, scorer: str | None) -> Com
 def _compared(where: str, state: int, run: Run, old: str, new: str, scorer: str | None, _by: Actor) -> Comparison:
     with ui.read() as session:
         return comparing.compare(session, _by, old, new, version=run.version, scorer=scorer)
+
+
+def several(run: Run, by: Actor, old: str, others: tuple[str, ...], scorer: str | None) -> list[Among]:
+    """Return how each of several candidates does against one, kept until something changes that could move it."""
+    return _several(place(), newest(place()), run, old, others, scorer, by)
+
+
+@st.cache_data(ttl=KEPT, max_entries=32, show_spinner="Comparing…")
+def _several(
+    where: str, state: int, run: Run, old: str, others: tuple[str, ...], scorer: str | None, _by: Actor
+) -> list[Among]:
+    with ui.read() as session:
+        return comparing.several(session, _by, old, others, version=run.version, scorer=scorer)
 
 
 def tried(run: Run, by: Actor) -> list[tuple[str, str]]:
