@@ -7,7 +7,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from db.engine import Database
-from neuro_review import models
+from db.tables import Origin
+from neuro_review import intake, models, workflows
 from neuro_review.access import Actor
 from neuro_review.eval_runs import gates
 from neuro_review.eval_sets.rows import Version
@@ -112,6 +113,33 @@ def test_a_candidate_that_passed_its_gate_is_put_in_use_with_a_click(
     press(app, "Put it in use")
     assert "write down why it takes its place" in said(app)
     assert now(db, team).model == "openai/better"
+
+
+def test_a_trial_says_what_share_of_the_traffic_was_set_and_what_came(db: Database, team: Team) -> None:
+    with db.writing() as session:
+        models.promote(session, team.support.id, team.olu, model="openai/a", reason="the first")
+        models.try_on_traffic(session, team.support.id, team.olu, model="openai/b", share=0.1)
+        door = intake.Door(team.support, workflows.source_id(session, "app"), "tests", Origin.GATE)
+
+    def shown(by: Actor, names: dict[str, int]) -> str:
+        outputs = [intake.Submission(model=name, output="Yes.") for name, many in names.items() for _ in range(many)]
+        with db.writing() as session:
+            intake.store(session, door, [intake.prepare(door, one) for one in outputs])
+        st.cache_data.clear()
+        return next(one.value for one in opened(db, by).text if one.value.startswith("Set: "))
+
+    set_, per_cent = "Set: 10\u202f%. Came: ", "\u202f%"
+    assert shown(team.olu, {}) == f"{set_}no output of either model yet."
+    lost = shown(team.olu, {"openai/old": 1})
+    assert lost.startswith(
+        f"{set_}no output of either model yet. 1 output of other models came meanwhile. Look whether"
+    )
+    assert shown(team.bo, {"openai/b": 12, "openai/a": 119}) == (
+        f"{set_}12 of 131 outputs (9.2{per_cent}). 1 output of other models came meanwhile, and counts neither way."
+    )
+    with db.writing() as session:
+        models.end_canary(session, team.support.id, team.olu)
+    assert "Came:" not in said(opened(db, team.olu))
 
 
 def test_a_reviewer_sees_it_and_can_change_nothing_and_names_stay_text(db: Database, team: Team) -> None:

@@ -6,10 +6,12 @@ import streamlit as st
 
 from neuro_review import models, phrases, ui
 from neuro_review.access import Actor
-from neuro_review.models import Use, grounds
+from neuro_review.models import Use, grounds, traffic
 from neuro_review.models.grounds import Tested
+from neuro_review.models.traffic import Traffic
 from neuro_review.ui import tables
 from neuro_review.ui.models import changing, saying
+from neuro_review.ui.quality.figures import KEPT, newest, place
 from neuro_review.ui.tables import Cell
 from neuro_review.ui.times import clock_time
 from neuro_review.words import Role
@@ -89,9 +91,16 @@ def _trial(workflow_id: int, use: Use, by: Actor, is_owner: bool) -> None:
         st.header(f"On trial: {name}, {changing.share(use.canary_share)}")
         _called(use.canary_parameters or {}, "trial")
         ui.plain(f"{_since(use)}, by {use.who}. “{saying.shortened(use.reason or '')}”")
+        st.text(saying.came(use.canary_share, _came(place(), newest(place()), workflow_id, use, by)))
         st.text("All that it writes is reviewed: nothing of it is let go unseen, also not what comes late.")
         if is_owner:
             changing.end_of_trial(workflow_id, by, use)
+
+
+@st.cache_data(ttl=KEPT, max_entries=32, show_spinner=False)
+def _came(where: str, state: int, workflow_id: int, use: Use, _by: Actor) -> Traffic:
+    with ui.read() as session:
+        return traffic.since(session, _by, workflow_id, use)
 
 
 def _past(rows: list[Use], gates: dict[str, Tested]) -> None:

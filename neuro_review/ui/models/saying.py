@@ -8,10 +8,12 @@ from db.tables import GateOutcome
 from neuro_review import phrases
 from neuro_review.models import Use
 from neuro_review.models.grounds import Tested
+from neuro_review.models.traffic import Traffic
 
 LONGEST_VALUE = 160
 LONGEST_REASON = 600
 PLAIN = "without parameters of its own"
+NOT_FOLLOWED = "Look whether the applications call the model that they are told of."
 
 
 def called(parameters: dict[str, Any]) -> str:
@@ -64,6 +66,17 @@ def measured(gate: Tested) -> str:
     low, high = (phrases.points(one) for one in (gate.low, gate.high))
     bounds = f"90{phrases.THIN}% interval {low.removesuffix(' points')} to {high}, margin {gate.margin * 100:g}"
     return f"{amount} {than} {on} ({bounds})"
+
+
+def came(share: float, found: Traffic) -> str:
+    """Return what share of the traffic a candidate on trial was to get, and what it got."""
+    beside = f"{phrases.count(found.other, 'output')} of other models came meanwhile" if found.other else ""
+    said = f"Set: {share * 100:g}{phrases.THIN}%. Came: "
+    if found.share is None:
+        said += "no output of either model yet."
+        return f"{said} {beside}. {NOT_FOLLOWED}" if beside else said
+    said += f"{found.canary:,} of {phrases.count(found.both, 'output')} ({phrases.percent(found.share)})."
+    return f"{said} {beside}, and {'counts' if found.other == 1 else 'count'} neither way." if beside else said
 
 
 SHORT = {
