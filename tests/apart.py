@@ -33,7 +33,7 @@ def folder(wanted: Path) -> Path:
 
 
 def run(code: str, *words: str | Path, at: Path) -> str:
-    """Run a program that finds the readers of our exports, in a folder, and return what it printed."""
+    """Run a program that finds the packages of consumers.txt, in a folder, and return what it printed."""
     clean = {"PATH": os.environ["PATH"], "HOME": str(at), "PYTHONPATH": str(folder(CONSUMERS)), "NO_COLOR": "1"}
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, words)], cwd=at, env=clean, capture_output=True, text=True,
