@@ -15,7 +15,7 @@ somebody gave is data in a chart, never a part of its program.
 from neuro_review.charts.beside import Standing, front, side_by_side
 from neuro_review.charts.look import DARK, LIGHT, MOST_SERIES, Look
 from neuro_review.charts.means import Mean, means
-from neuro_review.charts.parts import Change, Frame
+from neuro_review.charts.parts import Change, Frame, spec
 from neuro_review.charts.spans import Part, Span, amounts, durations
 from neuro_review.charts.trend import PICKED, Point, trend
 
@@ -37,5 +37,6 @@ __all__ = [
     "front",
     "means",
     "side_by_side",
+    "spec",
     "trend",
 ]

@@ -43,7 +43,7 @@ def side_by_side(standings: Sequence[Standing], look: Look, *, target: float | N
     tooltip = [alt.Tooltip("model:N", title="model"), alt.Tooltip("said:N", title="bad")]
     layers += [
         chart(rows).mark_rule(strokeWidth=2, opacity=0.6).encode(
-            x=alt.X("low:Q"), x2="high:Q", y=y, color=tone, tooltip=tooltip
+            x=alt.X("low:Q"), x2=alt.X2("high:Q"), y=y, color=tone, tooltip=tooltip
         ),
         chart(rows).mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=tone, tooltip=tooltip),
     ]  # fmt: skip
@@ -77,14 +77,14 @@ def front(standings: Sequence[Standing], look: Look, *, what: str) -> alt.LayerC
     layers = [
         chart(edge).mark_line(color=look.quiet, strokeDash=[4, 3], strokeWidth=1.2, tooltip=None).encode(x=x, y=y),
         chart(rows).mark_rule(strokeWidth=1.6, opacity=0.6, tooltip=None).encode(
-            x=x, y=alt.Y("low:Q"), y2="high:Q", color=tone
+            x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q"), color=tone
         ),
         chart(rows).mark_point(filled=True, size=80, opacity=1).encode(
             x=x, y=y, color=tone, shape=shape("model", names, look).legend(None), tooltip=tooltip
         ),
         chart(rows).mark_text(
             align="left", dx=9, fontSize=12, color=look.quiet, limit=LONGEST_NAME, tooltip=None,
-        ).encode(x=x, y=y, text="model:N"),
+        ).encode(x=x, y=y, text=alt.Text("model:N")),
     ]  # fmt: skip
     return dressed(layers, look, 260)
 

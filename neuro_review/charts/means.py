@@ -55,7 +55,7 @@ def means(
     layers = [whole_time(frame), *(layer for name, value in lines for layer in value_line(name, value, frame, look))]
     layers += [
         chart(sure).mark_rule(strokeWidth=1.6, opacity=0.6, color=look.series[0], tooltip=None).encode(
-            x=x, y=alt.Y("low:Q"), y2="high:Q"
+            x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q")
         ),
         chart(rows).mark_point(filled=True, size=44, opacity=1).encode(x=x, y=y, color=tone, tooltip=tooltip),
     ]  # fmt: skip

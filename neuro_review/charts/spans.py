@@ -107,7 +107,7 @@ def amounts(
     label = "'$' + format(datum.value, '.3~f')" if money else "format(datum.value, ',')"
     scale = alt.Scale(domain=[0, max(so_far.values(), default=1.0) or 1.0], nice=True)
     bars = chart(rows).mark_rect().encode(
-        x=time_axis("from", frame), x2="to:T", y2="high:Q",
+        x=time_axis("from", frame), x2=alt.X2("to:T"), y2=alt.Y2("high:Q"),
         y=alt.Y("low:Q", title=title, scale=scale, axis=alt.Axis(labelExpr=label, tickCount=4)),
         color=colour("series", names, look),
         tooltip=[

@@ -79,10 +79,10 @@ def trend(
         layers.append(few.encode(x=x, y=y, tooltip=_tooltip(of)))
     layers += [
         chart(_lines(sure, frame)).mark_line(strokeWidth=1.6, opacity=0.75, tooltip=None).encode(
-            x=x, y=y, color=tone, detail="run:N"
+            x=x, y=y, color=tone, detail=alt.Detail("run:N")
         ),
         chart(sure).mark_rule(strokeWidth=1.6, opacity=0.6, tooltip=None).encode(
-            x=x, y=alt.Y("low:Q"), y2="high:Q", color=tone
+            x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q"), color=tone
         ),
         chart(sure).mark_point(filled=True, size=58, opacity=1, cursor="pointer").encode(
             x=x, y=y, color=tone, shape=shape("series", names, look), tooltip=_tooltip(of)

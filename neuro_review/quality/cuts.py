@@ -25,11 +25,11 @@ class Cuts:
     """The outputs of a window."""
 
     by_model: list[Row]
-    """By model and period, the models in order, of each the earliest period first."""
+    """By model and period, the models in order, of each the earliest period first; without latency, as no chart has."""
     models: list[Row]
     """Those with the most outputs first."""
     together: list[Row]
-    """By period, all models as one."""
+    """By period, all models as one; without latency too."""
     whole: Row | None
     """None where nothing came in."""
 
@@ -62,16 +62,17 @@ class _Read:
 
 
 def cuts(session: Session, by: Actor, workflow_id: int, *, per: Per, window: Window) -> Cuts:
-    """Return the outputs of a window, cut four ways; the numbers are those of `table.rows`.
+    """Return the outputs of a window, cut four ways; the numbers are those of `table.rows`, but for latency.
 
     Raises:
         NotAllowedError: not an owner of the workflow.
     """
     by.require(Role.OWNER, workflow_id)
+    # Latency of the whole window alone: cut by period it is as many rows as all the rest.
+    took = reading.all_times(session, workflow_id, {LATENCY: Per.ALL, RELEASE: per}, window)
     read = _Read(
         reading.counts(session, workflow_id, per, window), reading.sums(session, workflow_id, per, window),
-        reading.times(session, workflow_id, LATENCY, per, window),
-        reading.times(session, workflow_id, RELEASE, per, window),
+        took[LATENCY], took[RELEASE],
     )  # fmt: skip
     of_models = read.merged(lambda key: (key[0], ALL_PERIODS))
     of_periods = read.merged(lambda key: (ALL_MODELS, key[1]))

@@ -72,17 +72,29 @@ def once(session: Session) -> Iterator[None]:
 def label_rows(
     session: Session, workflow_id: int, per: Per, window: Window, *, split: bool
 ) -> Iterable[LabelRow]:  # fmt: skip
-    """Return how many outputs were routed like this and labelled like that; what is alike may come in several rows."""
-    kept: dict[tuple[int, Per, Window], list[LabelRow]] | None = session.info.get(_LABELS)
+    """Return how many outputs were routed like this and labelled like that."""
+    kept: dict[tuple[int, Per, Window, bool], list[LabelRow]] | None = session.info.get(_LABELS)
     if kept is None:
-        rows = _label_rows(session, workflow_id, per, window)
-    else:
-        finer = (workflow_id, Per.WEEK if (workflow_id, Per.WEEK, window) in kept else Per.DAY, window)
-        key = finer if per is Per.ALL and finer in kept else (workflow_id, per, window)
-        rows = kept.get(key) or kept.setdefault(key, _label_rows(session, *key))
-    if split and per is not Per.ALL:
+        return _coarser(_label_rows(session, workflow_id, per, window), whole=False, split=split)
+    finer = Per.WEEK if (workflow_id, Per.WEEK, window, True) in kept else Per.DAY
+    whole = per is Per.ALL and (workflow_id, finer, window, True) in kept
+    read = (workflow_id, finer if whole else per, window, True)
+    if read not in kept:
+        kept[read] = _label_rows(session, *read[:3])
+    asked = (workflow_id, per, window, split)
+    if asked not in kept:
+        kept[asked] = _coarser(kept[read], whole=whole, split=split)
+    return kept[asked]
+
+
+def _coarser(rows: list[LabelRow], *, whole: bool, split: bool) -> list[LabelRow]:
+    """Return the same with all periods as one, and unless they are split all models: each kind once."""
+    if split and not whole:
         return rows
-    return [(row[0] if split else "", 0 if per is Per.ALL else row[1], *row[2:]) for row in rows]
+    found: dict[tuple[str, int, str, str, str, str], int] = defaultdict(int)
+    for model, period, stratum, how, label, reasons, n in rows:
+        found[model if split else "", 0 if whole else period, stratum, how, label, reasons] += n
+    return [(*kind, n) for kind, n in found.items()]
 
 
 def _label_rows(session: Session, workflow_id: int, per: Per, window: Window) -> list[LabelRow]:
@@ -170,19 +182,26 @@ class Times:
 
 def times(
     session: Session, workflow_id: int, kind: str, per: Per, window: Window, *, split: bool = True
-) -> Mapping[Key, Times]:
+) -> Mapping[Key, Times]:  # fmt: skip
     """Return how long it took, by model and period: the `latency` of the model, or from submit to `release`."""
+    return all_times(session, workflow_id, {kind: per}, window, split=split)[kind]
+
+
+def all_times(
+    session: Session, workflow_id: int, kinds: Mapping[str, Per], window: Window, *, split: bool = True
+) -> dict[str, Mapping[Key, Times]]:
+    """Return several such durations, each cut its own way, read at once: they lie side by side."""
+    cut = " ".join(f"WHEN r.kind = '{kind}' THEN {PERIOD[per]}" for kind, per in kinds.items())
     query = (
-        f"SELECT r.series_id, {PERIOD[per]}, r.bucket, CAST(sum(r.n) AS BIGINT){_OF.format(table='rollup_time')}"
-        " AND r.kind = :kind GROUP BY 1, 2, 3"
+        f"SELECT r.kind, r.series_id, CASE {cut} END, r.bucket, CAST(sum(r.n) AS BIGINT)"
+        f"{_OF.format(table='rollup_time')} AND r.kind IN ({', '.join(repr(kind) for kind in kinds)})"
+        " GROUP BY 1, 2, 3, 4"
     )
-    found: dict[Key, Times] = defaultdict(Times)
+    found: dict[str, Mapping[Key, Times]] = {kind: defaultdict(Times) for kind in kinds}
     models = _models(session, workflow_id)
-    for series, period, bucket, n in session.connection().execute(
-        sa.text(query), {**_bound(workflow_id, window), "kind": kind}
-    ):
+    for kind, series, period, bucket, n in session.connection().execute(sa.text(query), _bound(workflow_id, window)):
         if n:
-            buckets = found[models[series] if split else "", int(period)].buckets
+            buckets = found[kind][models[series] if split else "", int(period)].buckets
             buckets[bucket] = buckets.get(bucket, 0) + n
     return found
 

@@ -7,6 +7,7 @@ year of so many labels, in six workflows with eight models, written with the sta
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,8 @@ from streamlit.testing.v1 import AppTest
 from db.clock import DAY, now
 from db.engine import Database
 from db.tables import Role
-from neuro_review import access, rollups, sessions, workflows
+from neuro_review import access, rollups, sessions, ui, workflows
 from neuro_review.access import Actor
-from neuro_review.quality import drift, marks, models, reading, table, waiting
-from neuro_review.quality.periods import Per, Window
 from neuro_review.rollups import counting
 from neuro_review.rollups.counting import Facts, Said, bucket, count, empty
 from neuro_review.stats import beta, proportions
@@ -35,10 +34,10 @@ OPERATOR = Actor("bench", "operator:bench")
 
 
 def pages(fresh: Callable[[], str], sizes: list[int], times: int) -> Table:
-    """Return how long the server part of the page takes at each size, the first time and afterwards."""
+    """Return how long the server part of the page takes at each size: cold, counted anew, and again."""
     columns = (
-        "labels", "count rows", "filled s", "cold ms", "target", "recount p50 ms", "recount p95 ms", "page first ms",
-        "page again p50 ms", "page again p95 ms", "target", "load",
+        "labels", "count rows", "filled s", "cold ms", "target", "recount p50 ms", "recount p95 ms", "warm p50 ms",
+        "warm p95 ms", "target", "Models ms", "load",
     )  # fmt: skip
     found = Table(
         f"Quality page, the server's part: a year by week, {MODELS} models of one of {FLOWS} workflows", columns
@@ -46,22 +45,21 @@ def pages(fresh: Callable[[], str], sizes: list[int], times: int) -> Table:
     for size in sizes:
         url = fresh()
         began = time.perf_counter()
-        rows, flow = _fill(url, size)
+        rows = _fill(url, size)
         filled = time.perf_counter() - began
-        cold, warm = _look(url, flow, times)
-        first, again = _shown(url, times)
-        slow = percentile(again, 0.95)
+        seen = _shown(url, times)
+        slow = percentile(seen.warm, 0.95)
         found.add(
-            f"{size:,}", rows, filled, cold, _said(cold, COLD), percentile(warm, 0.5), percentile(warm, 0.95), first,
-            percentile(again, 0.5), slow, _said(slow, WARM), load(),
+            f"{size:,}", rows, filled, seen.cold, _said(seen.cold, COLD), percentile(seen.recount, 0.5),
+            percentile(seen.recount, 0.95), percentile(seen.warm, 0.5), slow, _said(slow, WARM), seen.models, load(),
         )  # fmt: skip
         print(found.rows[-1], flush=True)
     found.notes = [
-        "cold: the first page of a process that has imported the code, on new connections; the file may be in the"
-        " system's memory. The counts are made, in place of the items they would be sums of.",
-        "recount: the same once more, because something came in meanwhile.",
-        "page: the whole script of the page for a year, its charts made, as Streamlit runs it; first with nothing kept,"
-        " and again within the 15 seconds that figures are kept for, or later with nothing new.",
+        "All are the whole script of the page as Streamlit runs it, its charts made. The counts are made, in place of"
+        " the items they would be sums of.",
+        "cold: nothing is kept and no connection open, in a process that has imported the code; the file may be in the"
+        " system's memory. recount: something came in meanwhile. warm: within the 15 seconds that figures are kept for,"
+        " or later with nothing new. Models: that page, cold.",
     ]
     return found
 
@@ -70,8 +68,8 @@ def _said(found: float, target: int) -> str:
     return f"{target}: {'reached' if found <= target else 'MISSED'}"
 
 
-def _fill(url: str, size: int) -> tuple[int, int]:
-    """Write the counts of so many labels; returns how many rows they are, and one of the workflows."""
+def _fill(url: str, size: int) -> int:
+    """Write the counts of so many labels; returns how many rows they are."""
     database, chance = Database(url), random.Random(size)
     with database.writing() as session:
         flows = [workflows.add(session, OPERATOR, f"flow {n}").id for n in range(FLOWS)]
@@ -89,7 +87,7 @@ def _fill(url: str, size: int) -> tuple[int, int]:
                 rollups.write(session, tally)
     settle(database)
     database.dispose()
-    return rows, flows[0]
+    return rows
 
 
 def _day(tally: counting.Tally, chance: random.Random, flow: int, model: str, day: int, share: float) -> None:
@@ -125,11 +123,19 @@ def _given(chance: random.Random) -> list[str]:
     return [f'["{one}"]' for one in REASONS] + [f'["{one}","{chance.choice(REASONS)}"]' for one in REASONS[:2]]
 
 
-def _shown(url: str, times: int) -> tuple[float, list[float]]:
-    """Return how long the script of the page runs, the first time and afterwards, in milliseconds."""
+@dataclass(frozen=True)
+class _Shown:
+    """How long the script of a page ran, in milliseconds."""
+
+    cold: float
+    recount: list[float]
+    warm: list[float]
+    models: float
+
+
+def _shown(url: str, times: int) -> _Shown:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEURO_REVIEW_DATABASE_URL", url)
-        st.cache_data.clear()
         database = Database(url)
         with database.writing() as session:
             access.add_person(session, OPERATOR, "Ada", "ada@example.com", Role.ADMIN, password_hash=None)
@@ -137,37 +143,24 @@ def _shown(url: str, times: int) -> tuple[float, list[float]]:
         database.dispose()
         app = AppTest.from_file(str(APP), default_timeout=60)
         app.user = {"session": sessions.session_id(signed)}
-        app.run().switch_page("pages/quality.py")
-        app.session_state["quality_span"] = "12 months"
-        taken = []
-        for _ in range(times + 1):
+        for page in ("models", "quality"):  # imported
+            app.run().switch_page(f"pages/{page}.py").run()
+        app.session_state["quality_span"] = app.session_state["models_span"] = "12 months"
+
+        def run(*, kept: bool = False) -> float:
+            if not kept:
+                st.cache_data.clear()
             began = time.perf_counter()
             app.run()
-            taken.append((time.perf_counter() - began) * 1000)
+            taken = (time.perf_counter() - began) * 1000
             assert not app.exception and app.main.get("vega_lite_chart")
-    return taken[0], taken[1:]
+            return taken
 
-
-def _look(url: str, flow: int, times: int) -> tuple[float, list[float]]:
-    """Return how long the first look takes, and the following ones, in milliseconds."""
-    beta.quantile.cache_clear()
-    proportions._values.cache_clear()
-    database, taken = Database(url), []
-    today = now() // DAY
-    window = Window(today - DAYS, today)
-    for _ in range(times + 1):
-        began = time.perf_counter()
-        with database.reading() as session, reading.once(session):
-            table.rows(session, OPERATOR, flow, per=Per.WEEK, window=window)
-            table.reasons(session, OPERATOR, flow, per=Per.WEEK, window=window)
-            marks.marks(session, OPERATOR, flow, window=window)
-            waiting.waiting(session, OPERATOR, flow)
-            drift.states(session, OPERATOR, flow)
-            measured.measured(session, flow)
-        taken.append((time.perf_counter() - began) * 1000)
-    began = time.perf_counter()
-    with database.reading() as session:
-        models.compare(session, OPERATOR, flow, window=window)
-    print(f"Models page: {(time.perf_counter() - began) * 1000:.0f} ms", flush=True)
-    database.dispose()
-    return taken[0], taken[1:]
+        beta.quantile.cache_clear()
+        proportions._values.cache_clear()
+        ui.database().engine.dispose()
+        cold = run()
+        recount = [run() for _ in range(times)]
+        warm = [run(kept=True) for _ in range(times)]
+        app.switch_page("pages/models.py")
+        return _Shown(cold, recount, warm, run())

@@ -4,12 +4,12 @@ import streamlit as st
 
 from neuro_review import charts, phrases, ui
 from neuro_review.charts import Frame, Part, Standing
-from neuro_review.quality.adoption import Week
 from neuro_review.quality.models import Comparison, ModelFacts, Pair
 from neuro_review.quality.periods import Per, name
 from neuro_review.ui import tables
 from neuro_review.ui.quality import drawing, figures, heads
 from neuro_review.ui.quality.asking import View
+from neuro_review.ui.quality.figures import Standings
 from neuro_review.ui.tables import Cell
 
 HEAD = (
@@ -20,7 +20,7 @@ HEAD = (
 
 def draw(view: View) -> None:
     """Draw the models of a workflow side by side."""
-    found = figures.of(view)
+    found = figures.standings(view)
     compared = found.compared
     if not compared.models:
         st.header("Nothing came in in this window")
@@ -37,9 +37,9 @@ def draw(view: View) -> None:
         tables.table("Models side by side", HEAD, rows, right=(2, 3, 4, 5, 6, 7))
         if found.measured.reviewer_rate_micro is None:
             st.caption("Costs are without reviewers’ time: an owner sets on Quality what an hour of review costs.")
-    pictures(compared, shown, target)
+    pictures(found, shown, target)
     differences(compared)
-    used(found.weeks)
+    used(found)
 
 
 def favoured(compared: Comparison) -> None:
@@ -69,15 +69,15 @@ def _row(one: ModelFacts, target: float | None) -> list[Cell]:
     ]  # fmt: skip
 
 
-def pictures(compared: Comparison, shown: dict[str, str], target: float | None) -> None:
+def pictures(found: Standings, shown: dict[str, str], target: float | None) -> None:
     """Draw the rates with their intervals, and cost against quality."""
-    standings = [_standing(one, shown) for one in compared.models]
+    standings = [_standing(one, shown) for one in found.compared.models]
     left, right = st.columns(2, gap="medium")
     with left:
         st.header("Bad outputs")
         if any(one.rate is not None for one in standings):
-            st.altair_chart(
-                charts.side_by_side(standings, drawing.look(), target=target), key="side_by_side", theme="streamlit",
+            drawing.show(
+                "side_by_side", found.reading, lambda: charts.side_by_side(standings, drawing.look(), target=target),
                 alt="Bad outputs of each model with 95 % intervals; the numbers are in the table above.",
             )  # fmt: skip
         else:
@@ -88,8 +88,8 @@ def pictures(compared: Comparison, shown: dict[str, str], target: float | None) 
         if len(placed) < 2:
             st.text("It takes two models with enough labels whose cost is known.")
             return
-        st.altair_chart(
-            charts.front(placed, drawing.look(), what="cost of an output"), key="front", theme="streamlit",
+        drawing.show(
+            "front", found.reading, lambda: charts.front(placed, drawing.look(), what="cost of an output"),
             alt="Cost of an output against bad outputs; the numbers are in the table above.",
         )  # fmt: skip
         st.caption("Lower and further left is better. The line joins the models that no other beats on both.")
@@ -136,8 +136,9 @@ def _sure(pair: Pair) -> Cell:
     return tables.quiet("likely, not proven at every look" if pair.p < 0.05 else "could be chance")
 
 
-def used(weeks: list[Week]) -> None:
+def used(found: Standings) -> None:
     """Draw who uses the workflow, week by week."""
+    weeks = found.weeks
     if not weeks:
         return
     st.header("Who uses it")
@@ -152,9 +153,11 @@ def used(weeks: list[Week]) -> None:
         ]
     left, right = st.columns(2, gap="medium")
     with left:
-        st.altair_chart(
-            charts.amounts(parts, ["released", "not released"], time, drawing.look(), title="outputs a week"),
-            key="used", theme="streamlit", alt="Outputs and releases by week; the newest are in the table beside it.",
+        names = ["released", "not released"]
+        drawing.show(
+            "used", found.reading,
+            lambda: charts.amounts(parts, names, time, drawing.look(), title="outputs a week"),
+            alt="Outputs and releases by week; the newest are in the table beside it.",
         )  # fmt: skip
     with right:
         rows: list[list[Cell]] = [

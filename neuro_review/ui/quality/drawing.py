@@ -1,6 +1,6 @@
 """The charts of the page, and what is behind a point of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from neuro_review.stories.wanted import Wanted
 from neuro_review.ui import finder, tables
 from neuro_review.ui.quality import heads
 from neuro_review.ui.quality.asking import View
-from neuro_review.ui.quality.figures import Figures, Slice
+from neuro_review.ui.quality.figures import KEPT, Figures, Slice
 from neuro_review.words import Label
 from neuro_review.workflows.measured import Metric
 
@@ -28,6 +28,30 @@ HALF, MOST = "half within (p50)", "95 % within (p95)"
 def look() -> Look:
     """Return the colours of the page as this browser shows it."""
     return charts.DARK if st.context.theme.type == "dark" else charts.LIGHT
+
+
+def show(key: str, reading: str, make: Callable[[], Any], *, alt: str, of: Any = None, **selecting: Any) -> Any:
+    """Draw a chart under its key; tells whether there was something to draw, or what is selected in it.
+
+    Args:
+        key: of the chart on its page.
+        reading: what it is made of was read once, under this name.
+        make: returns the chart, or None where there is nothing to draw.
+        alt: what a screen reader says of it.
+        of: what else it depends on.
+        selecting: what Streamlit needs to tell of a selection.
+    """
+    spec = _spec(key, reading, look(), of, make)
+    if spec is None:
+        return None
+    return st.vega_lite_chart(spec, key=key, theme="streamlit", alt=alt, **selecting)
+
+
+@st.cache_data(ttl=KEPT, max_entries=256, show_spinner=False)
+def _spec(key: str, reading: str, look: Look, of: Any, _make: Callable[[], Any]) -> dict[str, Any] | None:
+    # Making a chart of what is there takes ten times as long as sending it.
+    drawn = _make()
+    return None if drawn is None else charts.spec(drawn)
 
 
 def frame(found: Figures, view: View) -> Frame:

@@ -1,6 +1,7 @@
 """What the page reads for a view, kept until something changes that could move it."""
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -66,12 +67,22 @@ class Figures:
     reasons_over_time: list[ReasonRow]
     marks: list[Mark]
     agreements: list[Agreement]
-    compared: Comparison
     measured: Measured
     progress: Progress
     outcomes: list[OutcomeRow]
     """Of the workflow's one metric, by period; empty where none is set or nothing was reported."""
+    reading: str
+    """Tells what was read from what is read later: charts of the same reading need not be drawn again."""
+
+
+@dataclass(frozen=True)
+class Standings:
+    """The models of a workflow side by side, and who uses it."""
+
+    compared: Comparison
     weeks: list[Week]
+    measured: Measured
+    reading: str
 
 
 def place() -> str:
@@ -109,13 +120,30 @@ def _figures(where: str, state: int, view: View, _by: Actor) -> Figures:
             reasons_over_time=table.reasons(session, _by, flow, per=view.per, window=window),
             marks=marks.marks(session, _by, flow, window=window),
             agreements=agreeing.agreements(session, _by, flow),
-            compared=models.compare(session, _by, flow, window=window),
             measured=measured(session, flow),
             progress=progress,
             outcomes=[]
             if progress.metric is None
             else outcomes.outcome(session, _by, flow, progress.metric.name, per=view.per, window=window),
+            reading=secrets.token_hex(8),
+        )
+
+
+def standings(view: View) -> Standings:
+    """Return how the models of a view stand; who asks must own the workflow."""
+    where = place()
+    return _standings(where, newest(where), view, ui.person())
+
+
+@st.cache_data(ttl=KEPT, max_entries=64, show_spinner="Counting…")
+def _standings(where: str, state: int, view: View, _by: Actor) -> Standings:
+    flow, window = view.workflow_id, view.window
+    with ui.read() as session, reading.once(session):
+        return Standings(
+            compared=models.compare(session, _by, flow, window=window),
             weeks=adoption.weeks(session, _by, flow, window=window),
+            measured=measured(session, flow),
+            reading=secrets.token_hex(8),
         )
 
 

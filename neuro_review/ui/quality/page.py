@@ -103,9 +103,10 @@ def over_time(found: Figures, chosen: dict[str, str], view: View, target: float 
             st.text("No output of this window has a label yet. Each verdict becomes one.")
             return
         time = drawing.frame(found, view)
-        event: Any = st.altair_chart(
-            drawing.trend(found, chosen, time, target), key="trend", theme="streamlit", on_select="rerun",
-            selection_mode=charts.PICKED, alt="Bad outputs over time, by model; the numbers are in the table below.",
+        event: Any = drawing.show(
+            "trend", found.reading, lambda: drawing.trend(found, chosen, time, target), of=tuple(chosen),
+            alt="Bad outputs over time, by model; the numbers are in the table below.",
+            on_select="rerun", selection_mode=charts.PICKED,
         )  # fmt: skip
         drawing.picked(event, found, chosen, view)
 
@@ -119,12 +120,10 @@ def why(found: Figures, view: View) -> None:
     with left:
         drawing.why(found.reasons)
     with right:
-        st.altair_chart(
-            drawing.reasons_over_time(found, drawing.frame(found, view), view),
-            key="reasons",
-            theme="streamlit",
+        drawing.show(
+            "reasons", found.reading, lambda: drawing.reasons_over_time(found, drawing.frame(found, view), view),
             alt="The most frequent reasons over time; the table beside it has the whole window.",
-        )
+        )  # fmt: skip
 
 
 def waits(found: Figures, time: Frame, deadline_ms: int | None, ages: list[tuple[str, int]]) -> None:
@@ -133,16 +132,16 @@ def waits(found: Figures, time: Frame, deadline_ms: int | None, ages: list[tuple
     left, right = st.columns(2)
     with left:
         if any(one.release_half is not None for one in found.together):
-            st.altair_chart(
-                drawing.waits(found.together, time, deadline_ms), key="waits", theme="streamlit",
+            drawing.show(
+                "waits", found.reading, lambda: drawing.waits(found.together, time, deadline_ms), of=deadline_ms,
                 alt="How long it took from submit to release, over time; the numbers are in the table below.",
             )  # fmt: skip
         else:
             st.caption("Nothing of this window was released yet.")
     with right:
         if any(one.open for one in found.together):
-            st.altair_chart(
-                drawing.backlog(found.together, time), key="backlog", theme="streamlit",
+            drawing.show(
+                "backlog", found.reading, lambda: drawing.backlog(found.together, time),
                 alt="What still waits, by when it came in; the numbers are in the table below.",
             )  # fmt: skip
         else:
@@ -156,16 +155,15 @@ def waits(found: Figures, time: Frame, deadline_ms: int | None, ages: list[tuple
 def costs(found: Figures, time: Frame) -> None:
     """Draw what an output costs, over time."""
     st.header("What an output costs")
-    drawn = drawing.costs(found.together, time, found.measured.reviewer_rate_micro)
+    drawn = drawing.show(
+        "costs", found.reading, lambda: drawing.costs(found.together, time, found.measured.reviewer_rate_micro),
+        alt="What an output costs over time, the model and the review; the numbers are in the table below.",
+    )  # fmt: skip
     if drawn is None:
         st.caption(
             "No cost is known: applications send cost_usd, and an owner sets below what an hour of review costs."
         )
         return
-    st.altair_chart(
-        drawn, key="costs", theme="streamlit",
-        alt="What an output costs over time, the model and the review; the numbers are in the table below.",
-    )  # fmt: skip
     if found.measured.reviewer_rate_micro is None:
         st.caption("Without reviewers’ time: set below what an hour of review costs.")
 
@@ -176,13 +174,13 @@ def outcome(found: Figures, time: Frame, view: View) -> None:
     if metric is None:
         return
     st.header(ui.md_escape(tables.short(metric.name)))
-    drawn = drawing.metric(found, metric, time, view)
+    drawn = drawing.show(
+        "outcome", found.reading, lambda: drawing.metric(found, metric, time, view),
+        alt=f"{tables.short(metric.name)} over time, against its target.",
+    )  # fmt: skip
     if drawn is None:
         st.caption("No application has reported it in this window. They do by `POST /api/v1/outcomes`.")
         return
-    st.altair_chart(
-        drawn, key="outcome", theme="streamlit", alt=f"{tables.short(metric.name)} over time, against its target."
-    )
     st.text(found.progress.sentence)
 
 
