@@ -1,7 +1,7 @@
 """What a run would take, said before it is asked for: how many calls, and what is known of their cost."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -31,6 +31,15 @@ class Expected:
     judges: bool
 
 
+class Sizes(NamedTuple):
+    """The characters of all cases of a version."""
+
+    prompts: int
+    contexts: int
+    outputs: int
+    targets: int
+
+
 SIZES = sa.text(
     "SELECT COALESCE(sum(length(c.prompt)), 0) AS prompts, COALESCE(sum(length(c.context)), 0) AS contexts,"
     " COALESCE(sum(length(c.output)), 0) AS outputs, COALESCE(sum(length(c.target)), 0) AS targets"
@@ -43,26 +52,34 @@ NEWEST = sa.text(
 MEAN = sa.text("SELECT avg(cost_micro) FROM eval_result WHERE run_id = :run_id AND candidate = :position")
 
 
-def expected(session: Session, version: Version, asked: Asked) -> list[Expected]:
-    """Return the calls that a run on a version would make, model by model; what fails is asked more than once."""
-    sizes = session.connection().execute(SIZES, {"version": version.id}).one()
+def sizes(session: Session, version: Version) -> Sizes:
+    """Return how much the cases of a version say; it reads every text of them, so whoever asks again keeps it."""
+    return Sizes(*session.connection().execute(SIZES, {"version": version.id}).one())
+
+
+def expected(session: Session, version: Version, asked: Asked, known: Sizes | None = None) -> list[Expected]:
+    """Return the calls that a run on a version would make, model by model; what fails is asked more than once.
+
+    `known` are the sizes of the version, where they were read before.
+    """
+    size = known or sizes(session, version)
     answers, found = version.cases * asked.repeats, []
     for way in asked.candidates:
         if way.model == RECORDED:
             continue
         mean = None if way.price else _mean(session, version.workflow_id, way.model)
         said = len(str(way.parameters.get("system", "")))
-        rough = _rough(way, (sizes.prompts + said * version.cases) * asked.repeats, sizes.outputs * asked.repeats)
+        rough = _rough(way, (size.prompts + said * version.cases) * asked.repeats, size.outputs * asked.repeats)
         micro = rough if mean is None else round(mean * answers)
         found.append(Expected(way.model, answers, micro, mean is not None, judges=False))
     if asked.judge is not None:
-        found.append(_judge(asked.judge, answers, sizes, asked))
+        found.append(_judge(asked.judge, answers, size, asked))
     return found
 
 
-def _judge(judge: Way, answers: int, sizes: Any, asked: Asked) -> Expected:
+def _judge(judge: Way, answers: int, size: Sizes, asked: Asked) -> Expected:
     times = asked.repeats * len(asked.candidates)
-    read = (sizes.prompts + sizes.contexts + sizes.targets + sizes.outputs) * times
+    read = sum(size) * times
     calls = answers * len(asked.candidates)
     micro = _rough(judge, read + len(ASKED) * calls, LENGTH_OF_A_REASON * calls)
     return Expected(judge.model, calls, micro, measured=False, judges=True)

@@ -15,7 +15,7 @@ from db.engine import Database
 from db.tables import JobKind, Role
 from neuro_review import models, sessions
 from neuro_review.access import Actor
-from neuro_review.eval_runs import asking, comparing, judges, rows
+from neuro_review.eval_runs import asking, comparing, foreseen, judges, rows
 from neuro_review.eval_runs.asking import RECORDED, Asked
 from neuro_review.eval_runs.junit import junit
 from neuro_review.eval_runs.rows import Run
@@ -138,6 +138,27 @@ def test_an_owner_starts_a_run_leaves_and_finds_it_done(db: Database, team: Team
     assert "20.0\u202f%" in worse  # four of those with a target; the fifth was rejected once, and is not said again
     assert "$0.0" in worse
     assert "&quot;temperature&quot;:0" in markup(done)
+
+
+def test_the_texts_of_a_version_are_read_once_however_often_the_form_is_drawn(
+    db: Database, team: Team, record: Record, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record([label(n, model="rare" if n < 3 else "old") for n in range(8)])
+    first, second = make("all"), make("few", models=("rare",))
+    read: list[str] = []
+    real = foreseen.sizes
+    monkeypatch.setattr(foreseen, "sizes", lambda session, one: read.append(one.ref) or real(session, one))
+
+    app = fill(opened(db, team.olu, on=first.id), "openai/gpt-4o")
+    assert "openai/gpt-4o: 8 calls, about $" in words(app)
+    app.number_input(key="run_repeats").set_value(3).run()
+    assert "It makes 24 calls." in words(app)
+    assert "openai/gpt-4o-mini: 24 calls, about $" in words(fill(app, "openai/gpt-4o-mini"))
+    assert "It makes 8 calls." in words(fill(opened(db, team.olu, on=first.id), "openai/gpt-4o"))
+    assert read == [first.ref]
+    app.selectbox(key="run_version").set_value(second.ref).run()
+    assert "It makes 9 calls." in words(app)
+    assert read == [first.ref, second.ref]
 
 
 def test_a_form_that_is_not_ready_says_why(db: Database, team: Team, record: Record, make: Make) -> None:

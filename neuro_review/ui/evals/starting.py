@@ -10,13 +10,17 @@ from neuro_review.errors import InvalidError
 from neuro_review.eval_runs import asking as evals
 from neuro_review.eval_runs import foreseen
 from neuro_review.eval_runs.asking import AT_ONCE, RECORDED, Asked
-from neuro_review.eval_runs.foreseen import Expected
+from neuro_review.eval_runs.foreseen import Expected, Sizes
 from neuro_review.eval_sets.rows import Version
 from neuro_review.jobs import asking
+from neuro_review.llm import Way
 from neuro_review.ui import tables
 from neuro_review.ui.evals import candidates
+from neuro_review.ui.quality.figures import place
 
 NEXT = "_run_next"
+SIZES_KEPT = 3600  # seconds: a frozen version changes only where an item is erased
+COSTS_KEPT = 60  # seconds: what an answer has cost here moves only when a run goes on
 SCORERS = (*sorted(scorers.MAKERS), scorers.JUDGE)
 SCORERS_HINT = (
     "f1 and must_not compare words with what reviewers want and with what they rejected. Write others with their"
@@ -55,12 +59,29 @@ def _foot(version: Version) -> None:
     except InvalidError as error:
         missing = str(error)
     if asked is not None:
-        with ui.read() as session:
-            _foreseen(foreseen.expected(session, version, asked))
+        _foreseen(
+            _expected(place(), version.content_hash, asked.candidates, asked.judge, asked.repeats, version, asked)
+        )
     st.button("Start the run", key="run_start", type="primary", disabled=asked is None, on_click=_start)
     if missing:
         with st.container(key="run_missing"):
             ui.plain(f"It cannot start yet. {missing}")
+
+
+@st.cache_data(ttl=COSTS_KEPT, max_entries=64, show_spinner=False)
+def _expected(
+    where: str, content: str | None, ways: tuple[Way, ...], judge: Way | None, repeats: int, _version: Version,
+    _asked_for: Asked,
+) -> list[Expected]:  # fmt: skip
+    known = _sizes(where, content, _version)
+    with ui.read() as session:
+        return foreseen.expected(session, _version, _asked_for, known)
+
+
+@st.cache_data(ttl=SIZES_KEPT, max_entries=64, show_spinner=False)
+def _sizes(where: str, content: str | None, _version: Version) -> Sizes:
+    with ui.read() as session:
+        return foreseen.sizes(session, _version)
 
 
 def _foreseen(found: list[Expected]) -> None:
