@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from db.clock import SECOND, parse_iso
 from db.engine import Database
 from db.tables import CaseKind, Verdict
+from neuro_review.__main__ import main
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
-from neuro_review.eval_sets import making, rows
+from neuro_review.eval_sets import choosing, making, rows
 from neuro_review.eval_sets.choosing import Stratum
 from neuro_review.eval_sets.rows import Case, Version
 from tests.conftest import OPERATOR, Clock, Team
@@ -110,6 +112,25 @@ def test_labels_are_chosen_by_what_is_known_of_them(db: Database, record: Record
     assert chosen(reason="Leaks data") == {question(4)}
     assert chosen(until=parse_iso("2025-06-01")) == {question(5)}
     assert chosen(since=parse_iso("2025-06-01"), models=("old",), verdicts=(Verdict.APPROVE,)) == {question(1)}
+
+
+def test_more_cases_than_a_set_can_take_are_refused_with_what_to_do(
+    url: str, db: Database, team: Team, record: Record, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", url)
+    monkeypatch.setattr(choosing, "MOST_CASES", 3)
+    record([label(n) for n in range(4)])
+
+    with pytest.raises(InvalidError, match=r"^4 labels match; a set has at most 3 cases\. Draw a sample\.$"):
+        make()
+    with pytest.raises(InvalidError, match=r"^A sample has 1 to 3 cases\.$"):
+        make(sample=4)
+    ran = CliRunner().invoke(main, ["evalset", "create", "first", "--workflow", team.support.name])
+    assert (ran.exit_code, "at most 3 cases. Draw a sample." in ran.stderr) == (1, True)
+
+    with db.reading() as session:
+        assert rows.listed(session, OPERATOR) == []
+    assert make(sample=3).cases == 3
 
 
 def test_only_the_panel_is_what_chance_chose(db: Database, team: Team, record: Record, make: Make) -> None:
