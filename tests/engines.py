@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from db.engine import Database
 from db.migrate import migrate
 
-TEMPLATE = "nr_template"
+TEMPLATE = f"nr_template_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"  # several test processes may share a server
 
 
 class Postgres:

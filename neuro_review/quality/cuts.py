@@ -68,11 +68,11 @@ def cuts(session: Session, by: Actor, workflow_id: int, *, per: Per, window: Win
         NotAllowedError: not an owner of the workflow.
     """
     by.require(Role.OWNER, workflow_id)
-    # Latency of the whole window alone: cut by period it is as many rows as all the rest.
-    took = reading.all_times(session, workflow_id, {LATENCY: Per.ALL, RELEASE: per}, window)
     read = _Read(
         reading.counts(session, workflow_id, per, window), reading.sums(session, workflow_id, per, window),
-        took[LATENCY], took[RELEASE],
+        # Of the whole window alone: cut by period it is as many rows as all the rest.
+        reading.times(session, workflow_id, LATENCY, Per.ALL, window),
+        reading.times(session, workflow_id, RELEASE, per, window),
     )  # fmt: skip
     of_models = read.merged(lambda key: (key[0], ALL_PERIODS))
     of_periods = read.merged(lambda key: (ALL_MODELS, key[1]))

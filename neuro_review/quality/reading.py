@@ -23,6 +23,8 @@ _OF = (
 )
 MINOR = sa.text("SELECT minor_reasons FROM bad_definition WHERE workflow_id = :flow ORDER BY version DESC LIMIT 1")
 MODELS = sa.text("SELECT id, model FROM rollup_series WHERE workflow_id = :flow")
+MOST_PERIODS, MOST_BUCKETS = 10_000_000, 1_000
+"""More than there are days of any calendar, and buckets of a histogram."""
 Key = tuple[str, int]
 """A model, and a period; '' stands for all models together."""
 
@@ -184,24 +186,17 @@ def times(
     session: Session, workflow_id: int, kind: str, per: Per, window: Window, *, split: bool = True
 ) -> Mapping[Key, Times]:  # fmt: skip
     """Return how long it took, by model and period: the `latency` of the model, or from submit to `release`."""
-    return all_times(session, workflow_id, {kind: per}, window, split=split)[kind]
-
-
-def all_times(
-    session: Session, workflow_id: int, kinds: Mapping[str, Per], window: Window, *, split: bool = True
-) -> dict[str, Mapping[Key, Times]]:
-    """Return several such durations, each cut its own way, read at once: they lie side by side."""
-    cut = " ".join(f"WHEN r.kind = '{kind}' THEN {PERIOD[per]}" for kind, per in kinds.items())
+    # Grouped by one number made of three: it takes half the time.
     query = (
-        f"SELECT r.kind, r.series_id, CASE {cut} END, r.bucket, CAST(sum(r.n) AS BIGINT)"
-        f"{_OF.format(table='rollup_time')} AND r.kind IN ({', '.join(repr(kind) for kind in kinds)})"
-        " GROUP BY 1, 2, 3, 4"
+        f"SELECT (r.series_id * {MOST_PERIODS} + {PERIOD[per]}) * {MOST_BUCKETS} + r.bucket,"
+        f" CAST(sum(r.n) AS BIGINT){_OF.format(table='rollup_time')} AND r.kind = :kind GROUP BY 1"
     )
-    found: dict[str, Mapping[Key, Times]] = {kind: defaultdict(Times) for kind in kinds}
+    found: dict[Key, Times] = defaultdict(Times)
     models = _models(session, workflow_id)
-    for kind, series, period, bucket, n in session.connection().execute(sa.text(query), _bound(workflow_id, window)):
+    for packed, n in session.connection().execute(sa.text(query), {**_bound(workflow_id, window), "kind": kind}):
         if n:
-            buckets = found[kind][models[series] if split else "", int(period)].buckets
+            (series, period), bucket = divmod(packed // MOST_BUCKETS, MOST_PERIODS), packed % MOST_BUCKETS
+            buckets = found[models[series] if split else "", period].buckets
             buckets[bucket] = buckets.get(bucket, 0) + n
     return found
 
