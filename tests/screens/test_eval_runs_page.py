@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import orjson
 import pytest
 import streamlit as st
+from sqlmodel import Session
 from streamlit.testing.v1 import AppTest
 
 from db.clock import new_id
@@ -147,7 +148,12 @@ def test_the_texts_of_a_version_are_read_once_however_often_the_form_is_drawn(
     first, second = make("all"), make("few", models=("rare",))
     read: list[str] = []
     real = foreseen.sizes
-    monkeypatch.setattr(foreseen, "sizes", lambda session, one: read.append(one.ref) or real(session, one))
+
+    def sizes(session: Session, version: Version) -> foreseen.Sizes:
+        read.append(version.ref)
+        return real(session, version)
+
+    monkeypatch.setattr(foreseen, "sizes", sizes)
 
     app = fill(opened(db, team.olu, on=first.id), "openai/gpt-4o")
     assert "openai/gpt-4o: 8 calls, about $" in words(app)
