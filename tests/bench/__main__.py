@@ -143,13 +143,17 @@ def evals(options: argparse.Namespace) -> None:
 
 def quality(options: argparse.Namespace) -> None:
     from tests.bench import quality as bench
+    from tests.bench import screen
+    from tests.browser.house import SECRET, chromium
 
+    os.environ["NEURO_REVIEW_SECRET"] = SECRET  # what this process does beside the app needs the app's own settings
     print(machine())
-    for engine in options.engines:
-        with tempfile.TemporaryDirectory(prefix="nr-bench-") as name, databases(engine, Path(name)) as fresh:
-            print(f"\n{engine}, before: {pace()}", flush=True)
-            print(bench.pages(fresh, options.sizes, options.times), flush=True)
-            print(f"\n{engine}, after: {pace()}", flush=True)
+    with screen.said(), chromium() as browser:
+        for engine in options.engines:
+            with tempfile.TemporaryDirectory(prefix="nr-bench-") as name, databases(engine, Path(name)) as fresh:
+                print(f"\n{engine}, before: {pace()}", flush=True)
+                print(bench.pages(fresh, options.sizes, options.times, browser, Path(name)), flush=True)
+                print(f"\n{engine}, after: {pace()}", flush=True)
 
 
 def quality_coverage(options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import streamlit as st
@@ -23,18 +24,24 @@ from neuro_review.rollups import counting
 from neuro_review.rollups.counting import Facts, Said, bucket, count, empty
 from neuro_review.stats import beta, proportions
 from neuro_review.workflows import measured
+from tests.bench import painted
 from tests.bench.databases import settle
 from tests.bench.figures import Table, load, percentile
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 FLOWS, MODELS, DAYS, REVIEWERS = 6, 8, 365, 40
 REASONS = ("Tone", "Invented policy", "Unsafe promise", "Leaks data", "Needless refusal", "Wrong fact or number")
 COLD, WARM = 600, 200  # milliseconds
+EACH_WEEK = 50_000
+"""With so many labels each model has some in every week."""
 APP = Path(__file__).resolve().parent.parent.parent / "app.py"
 OPERATOR = Actor("bench", "operator:bench")
 
 
-def pages(fresh: Callable[[], str], sizes: list[int], times: int) -> Table:
-    """Return how long the server part of the page takes at each size: cold, counted anew, and again."""
+def pages(fresh: Callable[[], str], sizes: list[int], times: int, browser: "Browser", folder: Path) -> Table:
+    """Return how long the server takes for the page at each size, cold and again, and how long until it is painted."""
     columns = (
         "labels", "count rows", "filled s", "cold ms", "target", "recount p50 ms", "recount p95 ms", "warm p50 ms",
         "warm p95 ms", "target", "Models ms", "load",
@@ -54,7 +61,9 @@ def pages(fresh: Callable[[], str], sizes: list[int], times: int) -> Table:
             percentile(seen.recount, 0.95), percentile(seen.warm, 0.5), slow, _said(slow, WARM), seen.models, load(),
         )  # fmt: skip
         print(found.rows[-1], flush=True)
-    found.notes = [
+        if size >= EACH_WEEK:
+            found.notes.append(f"{size:,} labels, {painted.painted(browser, url, folder / f'painted-{size}', times)}")
+    found.notes += [
         "All are the whole script of the page as Streamlit runs it, its charts made. The counts are made, in place of"
         " the items they would be sums of.",
         "cold: nothing is kept and no connection open, in a process that has imported the code; the file may be in the"
