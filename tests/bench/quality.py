@@ -4,6 +4,7 @@ The page reads counts and never items, so that counts are what is made here: as 
 year of so many labels, in six workflows with eight models, written with the statement that writes them in earnest.
 """
 
+import gc
 import random
 import time
 from collections.abc import Callable
@@ -165,6 +166,8 @@ def _shown(url: str, times: int) -> _Shown:
             assert not app.exception and app.main.get("vega_lite_chart")
             return taken
 
+        gc.collect()
+        gc.freeze()  # as the server does when it has started
         beta.quantile.cache_clear()
         proportions._values.cache_clear()
         ui.database().engine.dispose()

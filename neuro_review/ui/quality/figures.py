@@ -11,6 +11,7 @@ import streamlit as st
 from db.engine import database_url
 from neuro_review import ui
 from neuro_review.access import Actor
+from neuro_review.cycles import few_looks
 from neuro_review.quality import adoption, agreeing, changing, cuts, freshness, marks, models, outcomes, reading, table
 from neuro_review.quality.adoption import Week
 from neuro_review.quality.agreeing import Agreement
@@ -107,7 +108,7 @@ def of(view: View) -> Figures:
 def _figures(where: str, state: int, view: View, _by: Actor) -> Figures:
     flow, window = view.workflow_id, view.window
     now, before = changing.stretch(view.last, view.recent)
-    with ui.read() as session, reading.once(session):
+    with few_looks(), ui.read() as session, reading.once(session):
         progress = outcomes.progress(session, _by, flow)
         cut = cuts.cuts(session, _by, flow, per=view.per, window=window)
         return Figures(
@@ -138,7 +139,7 @@ def standings(view: View) -> Standings:
 @st.cache_data(ttl=KEPT, max_entries=64, show_spinner="Counting…")
 def _standings(where: str, state: int, view: View, _by: Actor) -> Standings:
     flow, window = view.workflow_id, view.window
-    with ui.read() as session, reading.once(session):
+    with few_looks(), ui.read() as session, reading.once(session):
         return Standings(
             compared=models.compare(session, _by, flow, window=window),
             weeks=adoption.weeks(session, _by, flow, window=window),
