@@ -73,7 +73,7 @@ def decide(session: Session, item_id: str, by: Actor, lease_n: int, opinion: Opi
     by.require(Role.REVIEWER, item.workflow_id)
     if item.status not in (Status.HELD, Status.RECORDED):
         says = lifecycle.SAYS[item.status]
-        raise LeaseLostError(f"This item {says} meanwhile. What you typed is kept; go on with the next one.")
+        raise LeaseLostError(f"This item {says} meanwhile. Your verdict was not stored; go on with the next one.")
     lifecycle.allow(item, VERB[opinion.verdict])
     queue.own(item, by, lease_n)
     judged = _judged(session, item, opinion)

@@ -321,7 +321,7 @@ def own(item: State, by: Actor, lease_n: int) -> None:
     if item.lease_by != by.person_id or item.lease_n != lease_n:
         raise LeaseLostError("Somebody else has this item now. Your verdict was not stored; go on with the next one.")
     if item.lease_until < now():
-        raise LeaseLostError("Your time with this item ran out. What you typed is kept; it may come back to you.")
+        raise LeaseLostError("Your time with this item ran out. Your verdict was not stored; the item may come back.")
 
 
 def _escalate(session: Session, item: State, actor: str, reason: str) -> None:

@@ -70,7 +70,7 @@ def test_a_correction_that_comes_too_late_is_refused_and_comes_back_with_the_ite
 
     dee.page.keyboard.press("Control+Enter")
 
-    dee.is_told("Your time with this item ran out. What you typed is kept")
+    dee.is_told("ran out. Your verdict was not stored; the item may come back. What you typed is kept here:")
     expect(dee.notes).to_contain_text("What Dee typed.")
     assert app.verdicts(workflow) == []
     dee.sees(OUTPUTS[0])
@@ -100,7 +100,8 @@ def test_who_is_overtaken_is_told_and_the_typed_text_is_kept(app: App, tab: Call
 
     fay.page.keyboard.press("Control+Enter")
 
-    fay.is_told("This item was approved meanwhile. What you typed is kept; go on with the next one.")
+    fay.is_told("This item was approved meanwhile. Your verdict was not stored; go on with the next one.")
+    fay.is_told("What you typed is kept here:")
     expect(fay.notes).to_contain_text("What Fay typed.")
     fay.page.get_by_role("button", name="Put this message away").click()
     expect(fay.notes).to_be_empty()

@@ -131,7 +131,7 @@ def test_a_verdict_after_the_lapse_is_refused_and_told_why(
     moved_clock.forward(MINUTE)
     worker.keep_deadlines(db)
 
-    with db.writing() as session, pytest.raises(LeaseLostError, match=r"lapsed.*What you typed is kept"):
+    with db.writing() as session, pytest.raises(LeaseLostError, match=r"lapsed.*Your verdict was not stored"):
         decisions.decide(session, item_id, team.bo, lease.lease_n, Opinion(Verdict.CORRECT, "Typed."))
     with db.writing() as session:
         decisions.save_draft(session, item_id, team.bo, "Typed.")

@@ -255,7 +255,7 @@ def test_who_is_overtaken_is_told_what_became_of_the_item(
     ack = bo.does(bo.decide(mine, "correct", text="Typed for long."))
 
     assert (ack["code"], ack["kept"]) == ("lease_lost", True)
-    assert ack["says"].startswith("This item was approved meanwhile. What you typed is kept")
+    assert ack["says"].startswith("This item was approved meanwhile. Your verdict was not stored")
     assert rows(db, "SELECT verdict FROM review") == [("approve",)]
     assert drafts(db) == [(bo.by.person_id, "Typed for long.")]
 

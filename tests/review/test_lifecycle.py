@@ -414,7 +414,7 @@ def test_a_late_verdict_is_refused_and_says_that_the_text_is_kept(db: Database, 
     lease = held_by(db, team.bo, team.support)
     moved_clock.forward(queue.LEASE_LASTS + SECOND)
 
-    with pytest.raises(LeaseLostError, match=r"ran out\. What you typed is kept"), db.writing() as session:
+    with pytest.raises(LeaseLostError, match=r"ran out\. Your verdict was not stored"), db.writing() as session:
         decisions.decide(session, lease.item_id, team.bo, lease.lease_n, APPROVE)
 
 
@@ -437,7 +437,7 @@ def test_a_verdict_on_what_another_has_decided_meanwhile_says_so_and_keeps_the_t
         lease = claim_one(session, team.cy, team.support)
         decisions.decide(session, lease.item_id, team.cy, lease.lease_n, APPROVE)
 
-    with pytest.raises(LeaseLostError, match=r"approved meanwhile\. What you typed is kept"), db.writing() as session:
+    with pytest.raises(LeaseLostError, match=r"approved meanwhile\. Your verdict was"), db.writing() as session:
         decisions.decide(session, late.item_id, team.bo, late.lease_n, REJECT)
 
 
@@ -450,7 +450,7 @@ def test_a_deadline_or_a_withdrawal_that_came_first_wins(db: Database, team: Tea
         else:
             releases.withdraw(session, lease.item_id, workflows.source_id(session, SOURCE))
 
-    with pytest.raises(LeaseLostError, match=r"meanwhile\. What you typed is kept"), db.writing() as session:
+    with pytest.raises(LeaseLostError, match=r"meanwhile\. Your verdict was not stored"), db.writing() as session:
         decisions.decide(session, lease.item_id, team.bo, lease.lease_n, APPROVE)
 
 

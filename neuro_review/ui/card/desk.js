@@ -374,7 +374,8 @@ class Desk {
       if (!takenBack) this.today = Math.max(0, this.today - 1);
       this.empty = false;   // it may come back
     }
-    this.note({says: ack.says, text: op.text ?? null, about: (entry ?? takenBack ?? undone)?.begins});
+    const says = op.text ? `${ack.says} What you typed is kept here:` : ack.says;
+    this.note({says, text: op.text ?? null, about: (entry ?? takenBack ?? undone)?.begins});
   }
 
   // Only what was asked about: what came into these hands meanwhile is in them.
