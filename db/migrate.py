@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from db import guarding
 from db.engine import Database, DatabaseUnusableError, cannot_write, explained, sqlite_file
+from db.tables import Table
 
 # Counts up with each change of the schema that older code must not write to; then OLDEST_CODE follows it.
 CODE_VERSION = 2
@@ -22,10 +23,18 @@ OLDEST_CODE = 2  # version 1 writes items and verdicts without counting them
 
 ADVISORY_LOCK = 0x4E524556
 PATIENCE = 120  # seconds
+# After a second PostgreSQL ends one of those that wait for each other: we step back before it ends an older process's
+# work. A vacuum gives way only to who waits longer.
+STEPS_BACK, STAYS = "500ms", "5s"
+GENTLE = 10  # seconds
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
 NAME_IT = "Name it in NEURO_REVIEW_DATABASE_URL."
+NO_PAUSE = (
+    "The database has to be brought into a new shape, and others work on it without a pause. Stop every other app and"
+    " worker of this database, then start again."
+)
 FOREIGN = "This database holds tables of another program. Name an empty one in NEURO_REVIEW_DATABASE_URL."
 
 
@@ -167,20 +176,39 @@ def _migrate_sqlite(database: Database) -> bool:
 
 
 def _migrate_postgres(database: Database) -> bool:
-    deadline = time.monotonic() + PATIENCE
+    began = time.monotonic()
     while True:
+        waited = time.monotonic() - began
         try:
             with database.engine.begin() as connection:
                 connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
                 if _current(connection) == head():
                     return False
+                _hold(connection, STEPS_BACK if waited < GENTLE else STAYS)
                 _upgrade(connection)
                 return True
         except sa.exc.OperationalError as error:
-            # lock_timeout also ends the wait for the advisory lock; another process migrates, so look again.
-            if "lock timeout" not in str(error) or time.monotonic() > deadline:
+            # Another process migrates, or an older one still writes: look again.
+            if not any(words in str(error) for words in ("lock timeout", "deadlock detected")):
                 raise
+            if waited > PATIENCE:
+                raise DatabaseUnusableError(NO_PAUSE) from error
+
+
+def _hold(connection: sa.Connection, patience: str) -> None:
+    """Let nobody else at our tables until the transaction ends.
+
+    All of them before the first change: an older process that writes meanwhile would be missed by what is counted from
+    rows, and would end the migration by a deadlock half-way, with its work lost.
+    """
+    there = set(sa.inspect(connection).get_table_names())
+    # As everybody who writes comes to them: the item, what hangs on it, its event.
+    order = {"item": 0, "audit": 2}
+    names = sorted(there & set(Table.metadata.tables), key=lambda name: (order.get(name, 1), name))
+    if names:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{patience}'")
+        connection.exec_driver_sql(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
 
 
 def _upgrade(connection: sa.Connection) -> None:
