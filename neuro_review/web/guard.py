@@ -2,6 +2,7 @@
 
 A pure ASGI middleware around everything, Streamlit included: an anonymous visitor never starts a Streamlit session.
 It passes on the session's id only; who that is and what they may do, the screens read at each action.
+What is for the API goes there at once: Streamlit's own layers (cookies, compression) take a fifth of a submit.
 """
 
 import hmac
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.engine import DatabaseUnusableError
 from neuro_review.api.answers import refusal
+from neuro_review.api.app import application
 from neuro_review.sessions import Visit
 from neuro_review.settings import settings
 from neuro_review.web.answers import notice
@@ -22,6 +24,7 @@ from neuro_review.web.headers import cleaned, guarded, is_page_visit, is_same_si
 from neuro_review.words import Role
 
 HEALTH = "/healthz"
+API = "/api/"
 SET_UP = "/auth/setup"
 SIGN_IN = "/auth/sign-in"
 BEFORE_SET_UP = frozenset({SET_UP, "/auth/style.css"})
@@ -42,6 +45,7 @@ class Guard:
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self.app = app
         self.door = door
+        self.api = application(door.gate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, one websocket, or the life of the server."""
@@ -60,20 +64,23 @@ class Guard:
         except DatabaseUnusableError:
             visit, answer = None, _unusable(scope, headers)
         passed = cleaned(scope, visit.session_id if visit else None)
-        await (answer or self.app)(passed, receive, send)
+        way = self.api if scope["path"].startswith(API) else self.app
+        if way is self.api:
+            passed["root_path"] = scope.get("root_path", "") + API.rstrip("/")
+        await (answer or way)(passed, receive, send)
 
     async def _refused(self, scope: Scope, headers: Headers, visit: Visit | None) -> Response | None:
         """Return the answer to what may not pass, or None where it may."""
         path, method = scope["path"], scope["method"]
         if path in METRICS:
             return _metrics_refused(headers)
-        if method not in READING and not path.startswith("/api/") and not is_same_site(headers):
+        if method not in READING and not path.startswith(API) and not is_same_site(headers):
             return refusal(403, "foreign_origin", "This was sent from another site. Open Neuro Review itself.")
         if path != HEALTH and not await self.door.is_set_up():
             return None if path in BEFORE_SET_UP else _not_set_up(method, headers)
         if path.startswith(UPLOADS) and visit is not None and not visit.person.may(Role.OWNER):
             return refusal(403, "not_allowed", "Only an owner of a workflow uploads files. Ask an admin for the role.")
-        if path == HEALTH or path.startswith(("/auth/", "/api/")):
+        if path == HEALTH or path.startswith(("/auth/", API)):
             return None
         return _anonymous(scope, headers) if visit is None else _nowhere(scope, headers)
 
@@ -90,11 +97,9 @@ class Guard:
         await self.app(cleaned(scope, visit.session_id), receive, send)
 
     async def _visit(self, path: str, headers: Headers) -> Visit | None:
-        token = token_of(headers)
         # The API knows keys only, so that no page of another site can use a reviewer's cookie there.
-        if token is None or path.startswith("/api/") or path == HEALTH:
-            return None
-        return await self.door.visit(token)
+        token = None if path.startswith(API) or path == HEALTH else token_of(headers)
+        return None if token is None else await self.door.visit(token)
 
     async def _life(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def told(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""What answers without Streamlit: the forms, the health check, the Review card and the API."""
+"""What answers without Streamlit: the forms, the health check and the Review card."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,6 @@ from starlette.routing import BaseRoute, Mount, Route
 from db.engine import DatabaseUnusableError
 from neuro_review import sessions
 from neuro_review.api.answers import refusal
-from neuro_review.api.app import application
 from neuro_review.api.metrics import CONTENT_TYPE
 from neuro_review.errors import ConflictError, InvalidError, NeuroReviewError, NotSignedInError
 from neuro_review.settings import settings
@@ -58,11 +57,10 @@ def routes(door: Door) -> list[BaseRoute]:
 
 
 def routes_alone(door: Door) -> list[BaseRoute]:
-    """Return what there is without the screens too: the health check, the metrics and the API."""
+    """Return what there is without the screens too, beside the API, which the guard calls: health check and metrics."""
     return [
         Route("/healthz", Pages(door).health),
         Route("/metrics", Pages(door).metrics),
-        Mount("/api", app=application(door.gate)),
     ]
 
 

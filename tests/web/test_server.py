@@ -142,7 +142,9 @@ def test_a_key_of_an_application_opens_no_screen(server: Server, token: str) -> 
     shown = {"authorization": f"Bearer {key}"}
 
     with server.client() as browser:
-        assert browser.get("/api/v1/key", headers=shown).json()["source"] == "isolated shop"
+        said = browser.get("/api/v1/key", headers={**shown, "accept-encoding": "gzip", "cookie": "streamlit_session=x"})
+        assert said.json()["source"] == "isolated shop"
+        assert not {"set-cookie", "content-encoding", "vary"} & said.headers.keys()  # nothing of Streamlit's touches it
         for headers in (shown, {**shown, "cookie": f"nr_session={key}"}, {**shown, "x-nr-session": key}):
             for method, path in SCREENS:
                 answer = browser.request(method, path, headers=headers)
