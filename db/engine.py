@@ -263,10 +263,11 @@ class HexLoader(Loader):
         return bytes(data).decode().replace("-", "")
 
 
+DISK_FULL = "The disk is full. Nothing of this step was stored. Free some space, then try again."
 # What a driver says, and what a person needs to hear.
 SENTENCES = (
-    ("disk is full", "The disk is full. Nothing of this step was stored. Free some space, then try again."),
-    ("no space left", "The disk is full. Nothing of this step was stored. Free some space, then try again."),
+    ("disk is full", DISK_FULL),
+    ("no space left", DISK_FULL),
     (
         "readonly database",
         "The database cannot be written. Give this user the right to write the file and its folder.",

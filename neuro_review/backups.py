@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db import copying, migrate
-from db.engine import Database, DatabaseUnusableError, sqlite_file
+from db.engine import DISK_FULL, Database, DatabaseUnusableError, sqlite_file
 from neuro_review.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from neuro_review.verify import verify
 
@@ -42,6 +42,8 @@ def backup(database: Database, file: Path, progress: Progress = lambda rows: Non
     """
     if file.exists() and not file.is_file():
         raise InvalidError(f"{file} is not a plain file and is not replaced. Name another.", "file")
+    if database.is_sqlite and file.exists() and file.samefile(database.path):
+        raise InvalidError(f"{file} is the database itself. Name another file.", "file")
     if not file.parent.is_dir():
         raise InvalidError(f"There is no folder {file.parent}. Make it, or name a file in another one.", "file")
     with _beside(file) as copy:
@@ -52,6 +54,7 @@ def backup(database: Database, file: Path, progress: Progress = lambda rows: Non
                 copying.copy(database, target, progress)
         with _opened(copy) as target:
             done = _checked(target, "The database does not fit its audit log")
+        _one_file(copy)
         return Done(done.events, done.last_seal, _put(copy, file))
 
 
@@ -84,6 +87,7 @@ def restore(file: Path, url: str, progress: Progress = lambda rows: None) -> Don
                     "This backup is of a PostgreSQL database, whose order of events SQLite cannot go on with. Name a"
                     f" PostgreSQL database in NEURO_REVIEW_DATABASE_URL. {NOT_ALTERED}"
                 )
+        _one_file(copy)
         for rest in ("-wal", "-shm"):
             place.with_name(place.name + rest).unlink(missing_ok=True)
         _put(copy, place)
@@ -119,7 +123,7 @@ class _Disposed:
 
 @contextlib.contextmanager
 def _opened(file: Path, *, fresh: bool = False) -> Iterator[Database]:
-    """Open a copy that nobody else knows of, and leave it as one file."""
+    """Open a copy that nobody else knows of."""
     database = Database(f"sqlite:///{file}")
     try:
         if fresh:
@@ -128,9 +132,6 @@ def _opened(file: Path, *, fresh: bool = False) -> Iterator[Database]:
     except sqlite3.DatabaseError as error:
         raise UnavailableError(f"{file} is damaged: {error}. {NOT_ALTERED}") from error
     finally:
-        with contextlib.suppress(Exception), database.engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            raw.execute("PRAGMA journal_mode=DELETE")  # type: ignore[union-attr]
         database.dispose()
 
 
@@ -180,9 +181,25 @@ def _copy_file(file: Path, to: Path) -> None:
             source.backup(target, pages=-1)
             (said,) = target.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:
+        _refuse_if_disk_full(error)
         raise UnavailableError(f"{file} is damaged or no backup of Neuro Review: {error}. {NOT_ALTERED}") from error
     if said != "ok":
         raise UnavailableError(f"{file} is damaged: {said}. {NOT_ALTERED}")
+
+
+def _one_file(copy: Path) -> None:
+    """Bring all of a copy into the one file that is kept; where the disk is full, SQLite leaves a part beside it."""
+    try:
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.Error as error:
+        _refuse_if_disk_full(error)
+        raise DatabaseUnusableError(f"{copy} could not be completed: {error}. {NOT_ALTERED}") from error
+
+
+def _refuse_if_disk_full(error: sqlite3.Error) -> None:
+    if "full" in str(error):
+        raise DatabaseUnusableError(DISK_FULL) from error
 
 
 def _is_of_postgres(file: Path) -> bool:

@@ -13,6 +13,10 @@ from neuro_review.backups import Done
 from neuro_review.cli.base import print_json, told
 
 NO_SECRET = "The secret is not in it. Keep it apart: NEURO_REVIEW_SECRET, or the file `secret` of the folder."
+BRING_IT = (
+    "The secret is not in it: bring the one of before (NEURO_REVIEW_SECRET, or the file `secret` of the folder), or"
+    " receivers refuse the signatures of webhooks."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object: events, last_seal, bytes.")
 
 
@@ -36,7 +40,7 @@ def restore_command(file: Path, as_json: bool) -> None:
     The database is the one that NEURO_REVIEW_DATABASE_URL names. What holds data already is never replaced.
     """
     done = backups.restore(file, database_url(), _counter(as_json))
-    _say(done, as_json, f"{file} is restored: {done.events:,} audit events checked. {NO_SECRET}")
+    _say(done, as_json, f"{file} is restored: {done.events:,} audit events checked. {BRING_IT}")
 
 
 @click.command("move")

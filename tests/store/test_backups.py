@@ -15,7 +15,7 @@ from db.copying import TABLES, is_empty
 from db.engine import Database, DatabaseUnusableError
 from db.migrate import migrate
 from db.tables import Verdict
-from neuro_review import access, audit, decisions, releases
+from neuro_review import access, audit, backups, decisions, releases
 from neuro_review.__main__ import main
 from neuro_review.decisions import Opinion
 from neuro_review.verify import verify
@@ -227,3 +227,61 @@ def test_a_backup_that_cannot_be_written_says_so_and_keeps_what_was_there(
     assert made.exit_code == 1
     assert "does not fit its audit log" in made.output
     assert file.read_bytes() == kept
+
+
+def test_a_backup_whose_last_pages_do_not_reach_the_file_is_none(
+    url: str, db: Database, story: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, readers, check = tmp_path / "b.db", [], backups._checked
+
+    def look_and_stay(database: Database, says: str) -> backups.Done:
+        """Keep what is beside the copy from being brought into it, as a disk does that has just become full."""
+        done = check(database, says)
+        readers.append(sqlite3.connect(database.path))
+        readers[-1].execute("BEGIN")
+        readers[-1].execute("SELECT count(*) FROM audit").fetchone()
+        return done
+
+    monkeypatch.setattr(backups, "_checked", look_and_stay)
+
+    made = call(monkeypatch, url, "backup", str(file))
+
+    readers[-1].close()
+    assert made.exit_code == 1
+    assert "could not be completed" in made.output
+    assert not list(tmp_path.glob("b.db*"))
+
+
+class Full(sqlite3.Connection):
+    """A connection to a file on a disk that is full."""
+
+    def backup(self, *_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_full_disk_is_called_full_and_no_file_damaged(
+    url: str, db: Database, story: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, place, connect = tmp_path / "b.db", tmp_path / "new.db", sqlite3.connect
+    assert call(monkeypatch, url, "backup", str(file)).exit_code == 0
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **more: connect(*given, factory=Full, **more))
+
+    restored = call(monkeypatch, f"sqlite:///{place}", "restore", str(file))
+
+    assert restored.exit_code == 1
+    assert restored.output.startswith("The disk is full.")
+    assert not place.exists()
+
+
+def test_a_database_is_not_overwritten_by_its_own_backup(
+    url: str, db: Database, story: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not db.is_sqlite:
+        pytest.skip("PostgreSQL is no file")
+    before = everything(db)
+
+    made = call(monkeypatch, url, "backup", str(db.path))
+
+    assert made.exit_code == 1
+    assert "is the database itself" in made.output
+    assert everything(db) == before
