@@ -1,8 +1,7 @@
 """How near two texts are to each other, and what differs, word by word."""
 
-import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
@@ -13,7 +12,6 @@ NEAR = 0.9
 MOST_WORDS = 1_000
 WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 DIGITS = re.compile(r"\d+")
-Word = tuple[str, int]
 
 
 class Kind(StrEnum):
@@ -57,67 +55,6 @@ def near(one: str, other: str) -> bool:
     if max(len(left), len(right)) <= MOST_WORDS:
         alike += sum(block.size for block in SequenceMatcher(None, left, right).get_matching_blocks())
     return 2 * alike >= NEAR * total
-
-
-class Known:
-    """Texts that are there already, so that one more is held against the few that could be near it, not against all.
-
-    Two texts that share 9 words of 10 share at least ceil(0.818 n) of the n words of either, so in any one order of all
-    words the first n - ceil(0.818 n) + 1 of both have one in common. Rare words come first in it: what many texts have,
-    such as the instructions of an application, then leads to none of them. How rare a word is, is counted anew when
-    there are twice as many texts.
-    """
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.empty: int | None = None
-        self._by_word: dict[Word, list[int]] = defaultdict(list)
-        self._in_texts: Counter[Word] = Counter()
-        self._counted = 1
-
-    def add(self, text: str) -> None:
-        """Take a text in."""
-        self.texts.append(text)
-        if len(self.texts) < 2 * self._counted:
-            self._index(len(self.texts) - 1)
-            return
-        self._counted = len(self.texts)
-        self._in_texts = Counter(word for one in self.texts for word in _counted(one))
-        self._by_word.clear()
-        for number in range(len(self.texts)):
-            self._index(number)
-
-    def nearest(self, text: str) -> int | None:
-        """Return the number, counted from 0 in the order they were taken in, of a text that says nearly the same."""
-        telling = self._telling(text)
-        if not telling:
-            return self.empty
-        tried = dict.fromkeys(number for word in telling for number in self._by_word.get(word, ()))
-        return next((number for number in tried if near(self.texts[number], text)), None)
-
-    def _index(self, number: int) -> None:
-        telling = self._telling(self.texts[number])
-        for word in telling:
-            self._by_word[word].append(number)
-        if not telling:
-            self.empty = number
-
-    def _telling(self, text: str) -> list[Word]:
-        """Return those words of a text of which any text near it must have one among its own."""
-        words = _counted(text)
-        shared = math.ceil(NEAR / (2 - NEAR) * len(words) - 1e-9)
-        ordered = sorted(words, key=lambda one: (self._in_texts[one], -len(one[0]), one))
-        return ordered[: len(words) - shared + 1] if words else []
-
-
-def _counted(text: str) -> list[Word]:
-    """Return the words of a text, each with how often it came before: so no two of them are alike."""
-    before: Counter[str] = Counter()
-    words = []
-    for word in normal(text).split():
-        words.append((word, before[word]))
-        before[word] += 1
-    return words
 
 
 def differences(one: str, other: str) -> list[Part]:

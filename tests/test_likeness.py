@@ -74,32 +74,3 @@ def test_a_text_made_to_be_slow_to_compare_is_compared_in_part(
 
     assert "".join(part.text for part in parts if part.kind is not Kind.REMOVED) == other
     assert max(compared, default=0) <= likeness.MOST_WORDS
-
-
-WORD = st.sampled_from(["a", "bb", "ccc", "the", "return", "refund", "shoes", "7", "42"])
-
-
-@given(st.lists(st.lists(WORD, max_size=24).map(" ".join), max_size=12), st.lists(WORD, max_size=24).map(" ".join))
-def test_what_is_near_a_known_text_is_always_found(texts: list[str], other: str) -> None:
-    known = likeness.Known()
-    for text in texts:
-        known.add(text)
-
-    found = known.nearest(other)
-
-    assert (found is not None) == any(likeness.near(text, other) for text in texts)
-    assert found is None or likeness.near(texts[found], other)
-
-
-def test_a_text_is_held_against_few_of_many_that_share_their_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = "You are the assistant of a shop that sells instruments and answers in one short polite sentence"
-    known = likeness.Known()
-    for n in range(300):
-        known.add(f"{shared} alpha{chr(97 + n % 26)} beta{chr(97 + n // 26)} delta epsilon")
-    looked: list[str] = []
-    real = likeness.near
-    monkeypatch.setattr(likeness, "near", lambda one, other: looked.append(one) or real(one, other))
-
-    assert known.nearest(f"{shared} something new entirely that nobody asked") is None
-    assert len(looked) < 10
-    assert known.nearest(f"{shared} alphab betac delta epsilon") is not None

@@ -1,9 +1,10 @@
 """What every command shares: the database, the operator, and how a failure is told."""
 
+import contextlib
 import functools
 import getpass
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import click
@@ -55,6 +56,21 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
         sys.exit(REFUSED)
 
     return run
+
+
+@contextlib.contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Give a function that shows how much is done, of how much, on a terminal; and None elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.length = max(total, 1)
+            bar.update(done - bar.pos)
+
+        yield show
 
 
 def print_json(value: Any) -> None:

@@ -1,8 +1,5 @@
 """`eval`: candidates tried on an eval set, compared, and asked of the gate."""
 
-import contextlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,7 @@ import orjson
 
 from db.tables import GateOutcome
 from neuro_review import scorers
-from neuro_review.cli.base import open_database, operator, print_json, told
+from neuro_review.cli.base import open_database, operator, print_json, progress_bar, told
 from neuro_review.errors import UnavailableError
 from neuro_review.eval_runs import asking, comparing, gates, judges, outcomes, reviewing, rows
 from neuro_review.eval_runs import run as runs
@@ -101,8 +98,8 @@ def run(
             asked = Asked(candidates, names, judging, repeats, micro, at_once)
             run_id = asking.ask(session, operator(), ref or "", asked)
     click.echo(f"Run {run_id}. If it is stopped: eval run --resume {run_id[:12]}", err=True)
-    with _progress() as progress:
-        runs.work_on(database, run_id, told=progress)
+    with progress_bar("Asking") as show:
+        runs.work_on(database, run_id, told=lambda done, of, _counts: show(done, of or 1) if show else None)
     with database.reading() as session:
         done = rows.run(session, run_id, operator())
     if as_json:
@@ -137,21 +134,6 @@ def _sentence(done: rows.Run) -> str:
         f"{done.id[:12]} {done.version} {', '.join(done.models)}: {ok:,} of {done.total:,} answers,"
         f" {done.errors:,} failed, ${done.cost_micro / 1_000_000:,.4f}{unknown} ({state})"
     )
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Any]:
-    """Give a progress bar on a terminal, and nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda done, total, counts: None
-        return
-    with click.progressbar(length=1, label="Asking", file=sys.stderr) as bar:
-
-        def show(done: int, total: int | None, _counts: dict[str, Any]) -> None:
-            bar.length = total or 1
-            bar.update(done - bar.pos)
-
-        yield show
 
 
 @eval_command.command("list")

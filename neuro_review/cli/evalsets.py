@@ -6,7 +6,7 @@ import click
 
 from db.clock import iso
 from db.tables import Verdict
-from neuro_review.cli.base import open_database, operator, print_json, told
+from neuro_review.cli.base import open_database, operator, print_json, progress_bar, told
 from neuro_review.cli.exports import Instant
 from neuro_review.eval_sets import making, rows
 from neuro_review.eval_sets.choosing import Stratum, Wanted
@@ -44,9 +44,10 @@ def create(
         models, tuple(map(Verdict, verdicts)), reason, since, until, panel_only, sample,
         Stratum(stratum) if stratum else None, seed,
     )  # fmt: skip
-    made = making.make(
-        open_database(), operator(), name, " ".join(workflow.split()), wanted, held_out=held_out, freeze_it=not draft
-    )
+    more: dict[str, Any] = {"held_out": held_out, "freeze_it": not draft}
+    database = open_database()
+    with progress_bar("Choosing cases") as progress:
+        made = making.make(database, operator(), name, " ".join(workflow.split()), wanted, progress=progress, **more)
     if as_json:
         print_json(as_dict(made))
     else:

@@ -1,9 +1,7 @@
 """`export`: the labels of a workflow, to a file or into a pipe."""
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,12 @@ import click
 from db.clock import parse_iso
 from db.tables import Verdict
 from neuro_review import phrases
-from neuro_review.cli.base import open_database, operator, print_json, told
+from neuro_review.cli.base import open_database, operator, print_json, progress_bar, told
 from neuro_review.errors import UnavailableError
 from neuro_review.exports.formats import Format
 from neuro_review.exports.lines import MEANS, Left
 from neuro_review.exports.rows import Filter
-from neuro_review.exports.run import Progress, Written, stream, write
+from neuro_review.exports.run import Written, stream, write
 
 STDOUT = "-"
 
@@ -63,7 +61,7 @@ def export_command(
         raise click.UsageError("The standard output takes the rows or the JSON, not both. Name a file for the rows.")
     choice = Filter(since, until, model, Verdict(verdict) if verdict else None, reviewer, held_out or None)
     database = open_database()
-    with _progress() as progress:
+    with progress_bar("Exporting") as progress:
         more: dict[str, Any] = {"choice": choice, "eval_set": eval_set, "progress": progress}
         if out == STDOUT:
             done = _to_stdout(database, workflow, Format(form), more)
@@ -98,18 +96,3 @@ def _sentence(workflow: str, done: Written) -> str:
     what = phrases.count(done.rows, "review" if done.format.is_table else "line")
     labels = "" if done.format.is_table else f", from {phrases.count(done.verdicts.total(), 'label')}"
     return f"Wrote {what}{labels} of “{workflow}”{where}.{left}"
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """Give a progress bar on a terminal, and nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with click.progressbar(length=1, label="Exporting", file=sys.stderr) as bar:
-
-        def show(looked_at: int, total: int) -> None:
-            bar.length = total
-            bar.update(looked_at - bar.pos)
-
-        yield show

@@ -5,7 +5,7 @@ Only labels that have left grace: a verdict that can still be undone is none yet
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -20,12 +20,15 @@ from db.tables import CaseKind, Id, Label, Origin, Role, Verdict
 from neuro_review.access import Actor
 from neuro_review.content import parts_hash
 from neuro_review.errors import InvalidError
+from neuro_review.eval_sets.known import Known
 from neuro_review.labels import LEFT_GRACE, label_givers
-from neuro_review.likeness import Known
 
+Progress = Callable[[int, int], None]
+"""Called with how many labels were looked at, of how many; where a sample is drawn, with its cases."""
 MOST_CASES = 50_000
 MOST_LABELS = 300_000
 TEXTS_AT_ONCE = 200
+TOLD_EVERY = 100  # labels
 
 
 class Stratum(StrEnum):
@@ -116,7 +119,7 @@ TEXTS = sa.text(
 ).bindparams(sa.bindparam("ids", expanding=True, type_=Id()))
 
 
-def choose(database: Database, workflow_id: int, wanted: Wanted) -> Choice:
+def choose(database: Database, workflow_id: int, wanted: Wanted, progress: Progress | None = None) -> Choice:
     """Return the cases that a filter asks for, in an order that the seed alone decides.
 
     Raises:
@@ -131,8 +134,8 @@ def choose(database: Database, workflow_id: int, wanted: Wanted) -> Choice:
     most = wanted.sample or sum(map(len, strata.values()))
     if most > MOST_CASES:
         raise InvalidError(f"{most:,} labels match; a set has at most {MOST_CASES:,} cases. Draw a sample.", "sample")
-    known = Known()
-    streams = {name: _usable(database, labels, choice, known) for name, labels in sorted(strata.items())}
+    looking = _Looking(database, choice, wanted, most, progress)
+    streams = {name: looking.usable(labels) for name, labels in sorted(strata.items())}
     taken: Counter[str] = Counter()
     # One of each in turn: equal shares as far as there are enough, and the others fill up.
     while streams and len(choice.cases) < most:
@@ -208,21 +211,38 @@ def _strata(rows: list[Any], wanted: Wanted) -> dict[str, list[Any]]:
     return strata
 
 
-def _usable(database: Database, labels: list[Any], choice: Choice, known: Known) -> Iterator[Case]:
-    """Yield the cases of a stratum one by one, its texts read as they are needed."""
-    for start in range(0, len(labels), TEXTS_AT_ONCE):
-        some = labels[start : start + TEXTS_AT_ONCE]
-        with explained(), database.reading() as session:
-            rows = session.connection().execute(TEXTS, {"ids": [row.id for row in some]})
-            texts = {row.review_id: row for row in rows}
-        for row in some:
-            text = texts[row.id]
-            why = _unfit(row, text, known)
-            if why:
-                choice.left_out[why] += 1
-            else:
-                known.add(asked(text.prompt, is_chat=text.prompt_is_chat))
-                yield _case(row, text)
+class _Looking:
+    """What is looked at for one choice: its texts are read as they are needed, and how far it is, is told."""
+
+    def __init__(
+        self, database: Database, choice: Choice, wanted: Wanted, most: int, progress: Progress | None
+    ) -> None:  # fmt: skip
+        self.database, self.choice, self.most = database, choice, most
+        self.draws, self.progress = wanted.sample is not None, progress
+        self.known = Known()
+        self.looked_at = 0
+
+    def usable(self, labels: list[Any]) -> Iterator[Case]:
+        """Yield the cases of a stratum one by one."""
+        for start in range(0, len(labels), TEXTS_AT_ONCE):
+            some = labels[start : start + TEXTS_AT_ONCE]
+            with explained(), self.database.reading() as session:
+                rows = session.connection().execute(TEXTS, {"ids": [row.id for row in some]})
+                texts = {row.review_id: row for row in rows}
+            for row in some:
+                text = texts[row.id]
+                why = _unfit(row, text, self.known)
+                self._tell()
+                if why:
+                    self.choice.left_out[why] += 1
+                else:
+                    self.known.add(asked(text.prompt, is_chat=text.prompt_is_chat))
+                    yield _case(row, text)
+
+    def _tell(self) -> None:
+        self.looked_at += 1
+        if self.progress and self.looked_at % TOLD_EVERY == 0:
+            self.progress(len(self.choice.cases) if self.draws else self.looked_at, self.most)
 
 
 def _unfit(row: Any, text: Any, known: Known) -> Left | None:

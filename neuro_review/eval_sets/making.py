@@ -10,16 +10,16 @@ from sqlmodel import Session
 from db.bulk import insert_rows
 from db.clock import new_id, now
 from db.engine import Database
-from db.tables import Role
+from db.tables import Id, Role
 from neuro_review import workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 from neuro_review.content import as_json, check_text
 from neuro_review.errors import ConflictError, InvalidError, NotFoundError
-from neuro_review.eval_sets.choosing import Case, Choice, Wanted, choose
+from neuro_review.eval_sets.choosing import Case, Choice, Progress, Wanted, choose
 from neuro_review.eval_sets.rows import Version, version_by_id
 
-CASES_AT_ONCE = 200
+CASES_AT_ONCE = 128  # two rows each: what one writing transaction may take
 CASE_COLUMNS = (
     "id version_id position item_id review_id kind model verdict reviewer reasons rubric_version inclusion hash"
 )
@@ -29,7 +29,7 @@ NONE_LEFT = "No label can become a case{}. Narrow less, or wait until verdicts h
 
 def make(
     database: Database, by: Actor, name: str, workflow: str, wanted: Wanted, *, held_out: bool | None = None,
-    freeze_it: bool = True,
+    freeze_it: bool = True, progress: Progress | None = None,
 ) -> Version:  # fmt: skip
     """Make the next version of an eval set out of labels, and the set with its first one; a door calls it.
 
@@ -47,7 +47,7 @@ def make(
         flow = workflows.by_name(session, workflow)
         by.require(Role.OWNER, flow.id)
         _named(session, name, flow.id)
-    choice = choose(database, flow.id, wanted)
+    choice = choose(database, flow.id, wanted, progress)
     if not choice.cases:
         counted = ", ".join(f"{many} {why.replace('_', ' ')}" for why, many in sorted(choice.left_out.items()))
         raise InvalidError(NONE_LEFT.format(f" ({counted})" if counted else ""))
@@ -190,20 +190,33 @@ def drop_case(session: Session, case_id: str, by: Actor) -> None:
         connection.execute(sa.text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": case_id})
 
 
-def discard(session: Session, version_id: str, by: Actor) -> None:
-    """Throw a draft away.
+LAST_CASES = sa.text(
+    "SELECT id FROM eval_case WHERE version_id = :id ORDER BY position DESC LIMIT :most"
+)  # fmt: skip
+DROP_CASES = [
+    sa.text(f"DELETE FROM {table} WHERE {column} IN :ids").bindparams(sa.bindparam("ids", expanding=True, type_=Id()))
+    for table, column in (("eval_case_content", "case_id"), ("eval_case", "id"))
+]
+
+
+def discard(database: Database, version_id: str, by: Actor) -> None:
+    """Throw a draft away, in short transactions as it was made; a door calls it.
 
     Raises:
         NotAllowedError, NotFoundError, ConflictError: as for `freeze`.
+        DatabaseUnusableError: the database is away or damaged.
     """
-    version = _taken(session, version_id, by)
-    connection, bound = session.connection(), {"id": version_id}
-    mine = "SELECT id FROM eval_case WHERE version_id = :id"
-    connection.execute(sa.text(f"DELETE FROM eval_case_content WHERE case_id IN ({mine})"), bound)
-    connection.execute(sa.text("DELETE FROM eval_case WHERE version_id = :id"), bound)
-    connection.execute(sa.text("DELETE FROM eval_version WHERE id = :id"), bound)
-    facts = {"discarded": version.number}
-    record(session, f"evalset/{version.set_id}", by.audit_name, Action.EVALSET_CHANGED, facts)
+    while True:
+        with database.writing() as session:
+            version, connection = _taken(session, version_id, by), session.connection()
+            ids = [row.id for row in connection.execute(LAST_CASES, {"id": version_id, "most": CASES_AT_ONCE})]
+            for statement in DROP_CASES if ids else ():
+                connection.execute(statement, {"ids": ids})
+            if len(ids) < CASES_AT_ONCE:
+                connection.execute(sa.text("DELETE FROM eval_version WHERE id = :id"), {"id": version_id})
+                facts = {"discarded": version.number}
+                record(session, f"evalset/{version.set_id}", by.audit_name, Action.EVALSET_CHANGED, facts)
+                return
 
 
 def hold_out(session: Session, set_id: int, by: Actor, held_out: bool) -> None:

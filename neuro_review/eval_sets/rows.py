@@ -200,7 +200,7 @@ HELD_OUT = sa.text(
 def held_out(session: Session, workflow_id: int) -> Iterator[Any]:
     """Yield the cases of every frozen version that is held out, for whoever writes training files.
 
-    item_id, case_id, prompt, prompt_is_chat, output, target, name, number; `likeness.Known` finds what is near them.
+    item_id, case_id, prompt, prompt_is_chat, output, target, name, number; `known.Known` finds what is near them.
     They are read in pieces: their texts need not fit into memory.
     """
     in_pieces = session.connection().execution_options(yield_per=200)

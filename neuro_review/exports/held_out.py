@@ -3,8 +3,8 @@
 from db.engine import Database, explained
 from neuro_review.eval_sets import rows as eval_sets
 from neuro_review.eval_sets.choosing import asked
+from neuro_review.eval_sets.known import Known
 from neuro_review.exports.lines import Left
-from neuro_review.likeness import Known
 
 
 class HeldOut:

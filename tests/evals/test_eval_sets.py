@@ -1,12 +1,14 @@
 """Labels become cases: which ones, with where they came from, and never changed once frozen."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from sqlmodel import Session
 
 from db.clock import SECOND, parse_iso
 from db.engine import Database
@@ -14,7 +16,7 @@ from db.tables import CaseKind, Verdict
 from neuro_review.__main__ import main
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
 from neuro_review.eval_sets import choosing, making, rows
-from neuro_review.eval_sets.choosing import Stratum
+from neuro_review.eval_sets.choosing import Stratum, Wanted
 from neuro_review.eval_sets.rows import Case, Version
 from tests.conftest import OPERATOR, Clock, Team
 from tests.evals.conftest import label, question
@@ -176,14 +178,64 @@ def test_a_draft_can_lose_cases_and_be_thrown_away(db: Database, record: Record,
     with db.writing() as session:
         making.drop_case(session, cases(db, draft)[0].id, OPERATOR)
         making.freeze(session, draft.id, OPERATOR)
-    with db.writing() as session, pytest.raises(ConflictError, match="frozen"):
-        making.discard(session, draft.id, OPERATOR)
-    other = make(freeze_it=False)
-    with db.writing() as session:
-        making.discard(session, other.id, OPERATOR)
+    with pytest.raises(ConflictError, match="frozen"):
+        making.discard(db, draft.id, OPERATOR)
+    making.discard(db, make(freeze_it=False).id, OPERATOR)
 
     with db.reading() as session:
         assert [(one.number, one.cases) for one in rows.listed(session, OPERATOR)] == [(1, 1)]
+
+
+def test_no_transaction_of_a_set_writes_more_than_256_rows(
+    db: Database, record: Record, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record([label(n) for n in range(300)])
+    written: list[int] = []
+    monkeypatch.setattr(db, "writing", counting(db, written))
+
+    draft = make(freeze_it=False)
+    making.discard(db, draft.id, OPERATOR)
+
+    assert draft.cases == 300
+    assert max(written) <= 256
+    assert sum(written) >= 2 * (2 * 300 + 1)
+    with db.reading() as session:
+        assert rows.listed(session, OPERATOR) == []
+        assert session.connection().exec_driver_sql("SELECT count(*) FROM eval_case_content").scalar() == 0
+
+
+def counting(db: Database, written: list[int]) -> Callable[[], AbstractContextManager[Session]]:
+    """Return the way into a writing transaction, which notes how many rows each one added or took away."""
+    writing = db.writing
+    tables = ("eval_set", "eval_version", "eval_case", "eval_case_content", "audit")
+
+    def there(session: Session) -> list[int]:
+        counts = (
+            session.connection().exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() for table in tables
+        )
+        return list(counts)
+
+    @contextmanager
+    def counted() -> Iterator[Session]:
+        with writing() as session:
+            before = there(session)
+            yield session
+            written.append(sum(abs(a - b) for a, b in zip(before, there(session), strict=True)))
+
+    return counted
+
+
+def test_how_far_a_set_is_chosen_is_told(db: Database, team: Team, record: Record) -> None:
+    record([label(n) for n in range(350)])
+    looked: list[tuple[int, int]] = []
+    drawn: list[tuple[int, int]] = []
+
+    making.make(db, OPERATOR, "all", "support", Wanted(), progress=lambda done, of: looked.append((done, of)))
+    making.make(db, OPERATOR, "few", "support", Wanted(sample=250), progress=lambda done, of: drawn.append((done, of)))
+
+    assert looked == [(100, 350), (200, 350), (300, 350)]
+    assert [of for _, of in drawn] == [250, 250]
+    assert 90 < drawn[0][0] <= 100 < drawn[1][0] <= 200
 
 
 FROZEN = (
@@ -267,8 +319,6 @@ def test_only_an_owner_makes_a_set_and_a_name_belongs_to_one_workflow(
 
 
 def made_of() -> Any:
-    from neuro_review.eval_sets.choosing import Wanted
-
     return Wanted()
 
 

@@ -72,10 +72,17 @@ def _wanted(flow_id: int) -> Wanted:
 
 def _make(flow_id: int, workflow: str) -> None:
     kept = st.session_state
+    bar = st.progress(0.0, "Choosing cases")
+
+    def show(done: int, of: int) -> None:
+        bar.progress(min(1.0, done / of), f"Choosing cases: {done:,} of {of:,}")
+
     with ui.act_in_steps():
         made = making.make(
             ui.database(), ui.person(), kept["set_name"].strip(), workflow, _wanted(flow_id),
             held_out=True if kept["set_held_out"] else None, freeze_it=kept["set_freeze"],
+            progress=show,
         )  # fmt: skip
         st.query_params["version"] = made.id
         ui.hint(f"“{made.ref}” has {phrases.count(made.cases, 'case')}.")
+    bar.empty()

@@ -123,8 +123,8 @@ def _freeze(version_id: str) -> None:
 
 
 def _discard(version_id: str) -> None:
-    with ui.act() as session:
-        making.discard(session, version_id, ui.person())
+    with ui.act_in_steps():
+        making.discard(ui.database(), version_id, ui.person())
         ui.hint("The draft is gone.")
     if ui.REFUSAL not in st.session_state:
         st.query_params.clear()
