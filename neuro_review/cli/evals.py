@@ -84,7 +84,7 @@ def run(
     """Try models on a frozen version; stopped anywhere, it goes on with --resume and pays for no answer twice."""
     if bool(ref) == bool(resume) or (ref and not models):
         raise click.UsageError("Name a version and at least one --model, or a run to --resume.")
-    database, micro = open_database(), None if budget is None else round(budget * 1_000_000)
+    database, micro = open_database(), asking.micro(budget)
     with database.writing() as session:
         if resume:
             run_id = rows.run(session, resume, operator()).id
@@ -216,8 +216,9 @@ def gate(ctx: click.Context, /, **asked: Any) -> None:
 def _gate(
     ref: str, baseline: str, candidate: str, margin: float, scorer: str | None, junit_file: Path | None, as_json: bool
 ) -> GateOutcome:
-    with open_database().writing() as session:
-        said = gates.ask(session, operator(), ref, baseline=baseline, candidate=candidate, margin=margin, scorer=scorer)
+    said = gates.ask_in_steps(
+        open_database(), operator(), ref, baseline=baseline, candidate=candidate, margin=margin, scorer=scorer
+    )
     if junit_file is not None:
         try:
             junit_file.write_bytes(junit(said, suite=ref))

@@ -26,7 +26,11 @@ RECORDED = "recorded"
 """The candidate that stands for the outputs that were reviewed: no call, and what a judge is held against."""
 MOST_CANDIDATES = 20
 AT_ONCE = 16
+MOST_DOLLARS = 1_000_000_000
+MOST_PRICE = 1_000_000
+"""Dollars for a million tokens."""
 NO_BUDGET = "The price of {} is not known, so no budget can be kept. Give its price, or leave the budget out."
+NO_SUM = f"A budget is 0 to {MOST_DOLLARS:,} dollars."
 PARAMETERS = frozenset({
     "system", "temperature", "top_p", "top_k", "min_p", "n", "max_tokens", "max_completion_tokens", "stop", "seed",
     "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "response_format", "reasoning_effort",
@@ -57,13 +61,15 @@ def way(
 
     Raises:
         InvalidError: the name cannot be used, the address is none, or holds a password; no endpoint has this name; a
-            parameter is none of a model, such as an address or a key.
+            parameter is none of a model, such as an address or a key; or a price is none.
     """
     model = model.strip()
     check_text(model, "model", 500)
     if not model or "://" in model:
         raise InvalidError("Name a model as LiteLLM does, like openai/gpt-4o.", "model")
     check_parameters(parameters or {})
+    if price is not None and not all(0 <= one <= MOST_PRICE for one in price):
+        raise InvalidError(f"A price is 0 to {MOST_PRICE:,} dollars for a million tokens.", "price")
     if endpoint is not None:
         known = settings().endpoints
         if endpoint not in known:
@@ -167,8 +173,25 @@ def check(asked: Asked) -> None:
     for name, value, most in (("repeats", asked.repeats, 100), ("at_once", asked.at_once, 1000)):
         if not 1 <= value <= most:
             raise InvalidError(f"{name} is 1 to {most:,}.", name)
-    if asked.budget_micro is not None and asked.budget_micro < 0:
-        raise InvalidError("A budget is not negative.", "budget")
+    _check_budget(asked.budget_micro)
+
+
+def micro(dollars: float | None) -> int | None:
+    """Return a budget as it is kept; None is no limit.
+
+    Raises:
+        InvalidError: it is negative, or no number that can be kept.
+    """
+    if dollars is None:
+        return None
+    if not 0 <= dollars <= MOST_DOLLARS:
+        raise InvalidError(NO_SUM, "budget")
+    return round(dollars * 1_000_000)
+
+
+def _check_budget(budget_micro: int | None) -> None:
+    if budget_micro is not None and not 0 <= budget_micro <= MOST_DOLLARS * 1_000_000:
+        raise InvalidError(NO_SUM, "budget")
 
 
 def _reached(one: Way | None) -> dict[str, Any]:
@@ -219,8 +242,10 @@ def reopen(session: Session, run_id: str, by: Actor, *, budget_micro: int | None
     Raises:
         NotAllowedError: not an owner of the workflow.
         NotFoundError: there is no such run.
+        InvalidError: the budget is no sum that can be kept.
     """
     workflow_id = _mine(session, run_id, by)
+    _check_budget(budget_micro)
     if session.connection().execute(REOPEN, {"id": run_id, "budget": budget_micro}).first() is not None:
         facts = {"reopened": True, "budget_micro": budget_micro}
         record(session, f"evalrun/{run_id}", by.audit_name, Action.EVALRUN_ASKED, facts)
@@ -228,10 +253,16 @@ def reopen(session: Session, run_id: str, by: Actor, *, budget_micro: int | None
 
 
 def _mine(session: Session, run_id: str, by: Actor) -> int:
-    row = (
-        session.connection().execute(sa.text("SELECT workflow_id FROM eval_run WHERE id = :id"), {"id": run_id}).first()
-    )
-    if row is None:
+    workflow_id = hold(session, run_id)
+    if workflow_id is None:
         raise NotFoundError("There is no such run.")
-    by.require(Role.OWNER, row.workflow_id)
-    return int(row.workflow_id)
+    by.require(Role.OWNER, workflow_id)
+    return workflow_id
+
+
+def hold(session: Session, run_id: str) -> int | None:
+    """Let nobody else change a run until the transaction ends, and return whose it is; None where there is none."""
+    connection = session.connection()
+    lock = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+    query = sa.text(f"SELECT workflow_id FROM eval_run WHERE id = :id{lock}")
+    return connection.execute(query, {"id": run_id}).scalar()

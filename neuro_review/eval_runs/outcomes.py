@@ -58,6 +58,7 @@ class Outcomes:
     errors: int = 0
     cost_micro: int = 0
     unknown_cost: int = 0
+    """Answers of which nobody knows what they cost, or what their judge did."""
     latencies: list[int] = field(default_factory=list)
     reviewed: int = 0
     """Answers that reviewers judged."""
@@ -139,12 +140,15 @@ def outcomes(session: Session, tried: Tried, *, scorer: str | None = None) -> Ou
     is_bad = definition(session, tried.workflow_id)
     bound = {"run": tried.run_id, "candidate": tried.candidate}
     scores: dict[str, list[Any]] = defaultdict(list)
+    unknown = set()
     for score in connection.execute(SCORES, bound):
         found.cost_micro += score.cost_micro or 0
+        if score.source == "judge" and score.cost_micro is None:
+            unknown.add(score.result_id)
         if scorer is None or score.scorer == scorer:
             scores[score.result_id].append(score)
     for row in connection.execute(RESULTS, {**bound, "at": now()}):
-        _count(found, row)
+        _count(found, row, is_unknown=row.id in unknown)
         bad = _bad(found, tried, row, scores.get(row.id, []), is_bad)
         if bad is not None:
             found.cases[row.case_id].said.append(bad)
@@ -154,13 +158,12 @@ def outcomes(session: Session, tried: Tried, *, scorer: str | None = None) -> Ou
     return found
 
 
-def _count(found: Outcomes, row: Any) -> None:
+def _count(found: Outcomes, row: Any, *, is_unknown: bool) -> None:
     if row.error is not None:
         found.errors += 1
         return
-    if row.tries:
-        found.cost_micro += row.cost_micro or 0
-        found.unknown_cost += row.cost_micro is None
+    found.cost_micro += row.cost_micro or 0
+    found.unknown_cost += is_unknown or (row.tries > 0 and row.cost_micro is None)
     if row.latency_ms is not None:
         found.latencies.append(row.latency_ms)
 

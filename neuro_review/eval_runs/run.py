@@ -231,12 +231,15 @@ class Runner:
     def _add(self, row: Row) -> None:
         self.rows.append(row)
         far, result = self.far, row.result
+        judged = [score[4] for score in row.scores if score[1] is ScoredBy.JUDGE]
+        is_unknown = None in judged
         if result is not None:
             far.done += not row.failed_before
             far.errors += (result["error"] is not None) - row.failed_before
             far.cost_micro += result.get("cost_micro") or 0
-            far.unknown_cost += result["error"] is None and result["tries"] > 0 and result.get("cost_micro") is None
-        far.cost_micro += sum(score[4] or 0 for score in row.scores)
+            is_unknown |= result["error"] is None and result["tries"] > 0 and result.get("cost_micro") is None
+        far.unknown_cost += is_unknown
+        far.cost_micro += sum(cost or 0 for cost in judged)
         self.some.set()
         if len(self.rows) >= ROWS_A_FLUSH:
             self.full.set()

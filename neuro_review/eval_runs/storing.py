@@ -133,22 +133,19 @@ def take(session: Session, run_id: str, *, prices: str, anyway: bool = False) ->
     )  # fmt: skip
 
 
+# A judge says one thing of an answer; where nobody knows what that cost, nobody knows what the answer cost.
 STORED = sa.text(
-    "SELECT count(*) AS done, count(error) AS errors, COALESCE(sum(cost_micro), 0) AS cost,"
-    " COALESCE(sum(CASE WHEN error IS NULL AND cost_micro IS NULL AND tries > 0 THEN 1 ELSE 0 END), 0) AS unknown"
-    " FROM eval_result WHERE run_id = :id"
-)
-JUDGED = sa.text(
-    "SELECT COALESCE(sum(s.cost_micro), 0) FROM eval_score s JOIN eval_result r ON r.id = s.result_id"
-    " WHERE r.run_id = :id"
+    "SELECT count(*) AS done, count(r.error) AS errors, COALESCE(sum(COALESCE(r.cost_micro, 0)"
+    " + COALESCE(s.cost_micro, 0)), 0) AS cost, COALESCE(sum(CASE WHEN (r.error IS NULL AND r.cost_micro IS NULL"
+    " AND r.tries > 0) OR (s.result_id IS NOT NULL AND s.cost_micro IS NULL) THEN 1 ELSE 0 END), 0) AS unknown"
+    " FROM eval_result r LEFT JOIN eval_score s ON s.result_id = r.id AND s.scorer = :judge WHERE r.run_id = :id"
 )
 
 
 def stored(session: Session, run_id: str) -> Stored:
     """Return what is stored of a run; what the judge cost is part of its cost."""
-    row = session.connection().execute(STORED, {"id": run_id}).one()
-    judged = session.connection().execute(JUDGED, {"id": run_id}).scalar_one()
-    return Stored(int(row.done), int(row.errors), int(row.cost) + int(judged), int(row.unknown))
+    row = session.connection().execute(STORED, {"id": run_id, "judge": JUDGE}).one()
+    return Stored(int(row.done), int(row.errors), int(row.cost), int(row.unknown))
 
 
 THERE = sa.text(

@@ -14,7 +14,7 @@ from neuro_review.jobs import asking
 from neuro_review.jobs import rows as jobs
 from neuro_review.settings import settings
 from neuro_review.ui import tables
-from neuro_review.ui.evals import answers, beside, figures, reviewing, starting, states
+from neuro_review.ui.evals import answers, beside, figures, reviewing, states
 from neuro_review.ui.evals.states import State
 from neuro_review.ui.tables import Cell
 from neuro_review.words import Role
@@ -111,8 +111,8 @@ def _cancel(run_id: str) -> None:
 
 
 def _go_on(run_id: str) -> None:
-    budget = starting.micro(st.session_state.get(f"more_{run_id}"))
     with ui.act() as session:
+        budget = evals.micro(st.session_state.get(f"more_{run_id}"))
         asking.go_on_eval(session, run_id, new_id(), ui.person(), budget_micro=budget)
 
 

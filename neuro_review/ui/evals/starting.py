@@ -107,11 +107,6 @@ def _cost(one: Expected) -> str:
     return f"{about} ({'by what an answer of it has cost here' if one.measured else ROUGH})"
 
 
-def micro(dollars: float | None) -> int | None:
-    """Return a sum as it is kept; None is no limit."""
-    return None if dollars is None else round(dollars * 1_000_000)
-
-
 def _start() -> None:
     kept, run_id = st.session_state, st.session_state.setdefault(NEXT, new_id())
     with ui.act() as session:
@@ -136,7 +131,7 @@ def _asked(kept: Any) -> Asked:
         if not kept.get("run_model_judge", "").strip():
             raise InvalidError("Name the model that judges, or take the scorer judge away.", "judge")
         judge = candidates.way(kept, "judge", {"temperature": 0})
-    budget = micro(kept["run_budget"])
+    budget = evals.micro(kept["run_budget"])
     asked = Asked(models, names, judge, kept["run_repeats"], budget, kept["run_at_once"])
     evals.check(asked)
     for one in (*models, judge):
