@@ -1,16 +1,19 @@
 """What the gate says, as JUnit XML for a CI server."""
 
+import re
 from xml.etree import ElementTree as ET
 
 from db.tables import GateOutcome
 from neuro_review.eval_runs.gates import Gate
 
 MOST_LISTED = 200
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML may hold, however it is written; a name can."""
 
 
 def junit(gate: Gate, *, suite: str) -> bytes:
     """Return a suite with one test: the gate; what passed is passed, and what cannot be told is an error."""
-    found = gate.comparison
+    found, suite = gate.comparison, _written(suite)
     failed, open_ = gate.outcome is GateOutcome.BLOCK, gate.outcome is GateOutcome.INCONCLUSIVE
     counts = {"tests": "1", "failures": str(int(failed)), "errors": str(int(open_)), "skipped": "0"}
     root = ET.Element("testsuites", counts)
@@ -18,7 +21,7 @@ def junit(gate: Gate, *, suite: str) -> bytes:
     facts = ET.SubElement(one, "properties")
     for name, value in {**gate.as_dict(), "margin": gate.margin}.items():
         ET.SubElement(facts, "property", {"name": name, "value": "" if value is None else str(value)})
-    name = f"{found.candidate.model} in place of {found.baseline.model}"
+    name = _written(f"{found.candidate.model} in place of {found.baseline.model}")
     test = ET.SubElement(one, "testcase", {"classname": f"eval.{suite}", "name": name, "time": "0"})
     if failed:
         ET.SubElement(test, "failure", {"type": "block", "message": gate.why})
@@ -30,3 +33,7 @@ def junit(gate: Gate, *, suite: str) -> bytes:
     ET.SubElement(one, "system-out").text = said
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def _written(name: str) -> str:
+    return NO_XML.sub("\ufffd", name)

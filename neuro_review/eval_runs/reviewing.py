@@ -13,7 +13,7 @@ from neuro_review import intake, workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 from neuro_review.errors import ConflictError, InvalidError
-from neuro_review.eval_runs.asking import RECORDED
+from neuro_review.eval_runs.asking import RECORDED, hold
 from neuro_review.eval_runs.outcomes import Tried
 
 SOURCE = "candidates"
@@ -45,6 +45,7 @@ def put(session: Session, by: Actor, tried: Tried, *, many: int) -> int:
     flow = workflows.by_id(session, tried.workflow_id)
     if flow.archived_at is not None:
         raise ConflictError("The workflow was put away. Bring it back first.")
+    hold(session, tried.run_id)  # two who press at once put different answers there
     found = session.connection().execute(OPEN, {"run": tried.run_id, "candidate": tried.candidate}).all()
     chosen = sorted(found, key=lambda row: _lot(row.case_id))[:many]
     door = intake.Door(flow, workflows.source_id(session, SOURCE), by.audit_name, Origin.CANDIDATE)

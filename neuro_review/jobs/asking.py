@@ -22,7 +22,7 @@ from neuro_review.exports.rows import Filter
 from neuro_review.exports.run import NEVER_TRAINED_ON
 from neuro_review.imports.fields import Fields
 from neuro_review.jobs import columns, files
-from neuro_review.jobs.rows import NEEDS, find
+from neuro_review.jobs.rows import NEEDS, find, of_runs
 from neuro_review.workflows import Workflow
 
 MOST_OPEN = 5
@@ -106,11 +106,14 @@ def go_on_eval(session: Session, run_id: str, job_id: str, by: Actor, *, budget_
     Raises:
         NotAllowedError: not an owner of the workflow.
         NotFoundError: there is no such run.
-        ConflictError: too much is under way.
+        ConflictError: it goes on already, or too much is under way.
     """
     if find(session, job_id):
         return
     workflow_id = eval_runs.reopen(session, run_id, by, budget_micro=budget_micro)
+    job = of_runs(session, [run_id]).get(run_id)
+    if job is not None and job.is_open:
+        raise ConflictError("This run goes on already, or is still stopping. Look at it again in a moment.")
     _ask(session, job_id, by, JobKind.EVAL, workflow_id, {"run": run_id})
 
 

@@ -1,7 +1,10 @@
 """What is said of candidates: compared on the same cases, let through the gate or not, judged by a fit judge only."""
 
+import contextlib
 import random
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -249,6 +252,21 @@ def test_junit_says_what_the_gate_says(db: Database, record: Record, make: Make,
     assert good.find(".//failure") is None and good.find(".//error") is None
 
 
+def test_names_with_characters_that_no_xml_holds_break_no_junit(
+    db: Database, record: Record, make: Make, tried: Callable[..., str]
+) -> None:
+    record([label(n) for n in range(60)])
+    tried(make(), "better", "worse\x01\x1b</a>")
+    with db.writing() as session:
+        said = gates.ask(
+            session, OPERATOR, "first", baseline="openai/better", candidate="openai/worse\x01\x1b</a>", margin=0.05
+        )
+
+    test = ET.fromstring(junit(said, suite="first\x0b")).find(".//testcase")
+
+    assert test is not None and test.get("name") == "openai/worse\ufffd\ufffd</a> in place of openai/better"
+
+
 def test_a_candidate_is_found_by_run_by_both_and_by_model_and_never_guessed(
     db: Database, team: Team, record: Record, make: Make, tried: Callable[..., str]
 ) -> None:
@@ -385,6 +403,29 @@ def test_reviewers_judge_candidates_without_knowing_whose_answer_it_is_and_their
     assert (found.reviewed, released) == (8, 0)
     assert (estimate.answers, estimate.labels) == (8, 8)
     assert estimate.rate is not None and estimate.rate.rate == 1
+
+
+def test_two_who_put_answers_before_reviewers_at_once_put_different_ones(
+    db: Database, record: Record, make: Make, tried: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record([label(n) for n in range(12)])
+    run_id, both, store = tried(make(), "better"), threading.Barrier(2), reviewing.intake.store
+
+    def store_when_both_have_chosen(*given: Any) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # in vain, where the other one waits until this one is done
+        return store(*given)
+
+    def put(_: int) -> int:
+        with db.writing() as session:
+            return reviewing.put(session, OPERATOR, outcomes.find(session, OPERATOR, run_id), many=6)
+
+    monkeypatch.setattr(reviewing.intake, "store", store_when_both_have_chosen)
+    with ThreadPoolExecutor(2) as people:
+        assert list(people.map(put, range(2))) == [6, 6]
+
+    with db.reading() as session:
+        assert session.connection().exec_driver_sql("SELECT count(*) FROM eval_review").scalar_one() == 12
 
 
 @pytest.mark.parametrize(

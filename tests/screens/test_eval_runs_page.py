@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -266,6 +267,29 @@ def test_a_run_says_how_it_stands_and_is_stopped_and_gone_on_with(
     assert "go_on" not in keys(opened(db, team.olu, run=run_id))
 
 
+def test_of_two_who_let_a_run_go_on_at_once_one_is_told_so(
+    db: Database, team: Team, record: Record, make: Make, add_person: Callable[..., Actor]
+) -> None:
+    record([label(n) for n in range(4)])
+    run_id = asked_by_olu(db, team, make(), asking.way("openai/better", endpoint="own"))
+    with db.writing() as session:
+        asking.cancel(session, run_id, team.olu)
+    work(db)
+    mine, theirs = (opened(db, who, run=run_id) for who in (team.olu, add_person("Ova", Role.OWNER, team.support.id)))
+
+    press(mine, "go_on")
+    press(theirs, "go_on")
+
+    assert "goes on already" in words(theirs)
+    with db.reading() as session:
+        waiting = (
+            session.connection().exec_driver_sql("SELECT count(*) FROM job WHERE finished_at IS NULL").scalar_one()
+        )
+    assert waiting == 1
+    work(db)
+    assert "4 of 4 answers" in words(opened(db, team.olu, run=run_id))
+
+
 def test_what_failed_says_why_and_what_to_do_and_is_asked_again(
     db: Database, team: Team, record: Record, make: Make, served: LanguageModel
 ) -> None:
@@ -378,14 +402,33 @@ def test_of_three_candidates_each_is_told_with_what_its_difference_is_worth_amon
             numbers = [float(number) for number in re.findall(r"[+-]?[0-9.]+", " ".join(row[1:3]).replace("−", "-"))]
             assert numbers == pytest.approx([100 * part for part in difference], abs=0.051)
             assert row[3] == ("below 0.001" if one.corrected < 0.001 else f"{one.corrected:.3g}")
+            assert row[4] == f"{version.cases} of {version.cases}"
         return found
 
     better, other = told(short, few)  # alone 2/2⁶ would do; of two it does not
-    assert (better[1], better[3:]) == ("−25.0 points", ["0.0625", "not shown yet"])
-    assert (other[1], other[3:]) == ("±0.0 points", ["1", "not shown yet"])
+    assert (better[1], better[3], better[5]) == ("−25.0 points", "0.0625", "not shown yet")
+    assert (other[1], other[3], other[5]) == ("±0.0 points", "1", "not shown yet")
     better, other = told(long, all_of_it)
-    assert (better[1], better[3:]) == ("−25.0 points", ["below 0.001", "a real difference: fewer bad cases"])
-    assert other[4] == "not shown yet"
+    assert (better[1], better[3], better[5]) == ("−25.0 points", "below 0.001", "a real difference: fewer bad cases")
+    assert other[5] == "not shown yet"
+
+
+def test_a_candidate_with_many_unanswered_cases_is_not_called_better_among_several(
+    db: Database, team: Team, record: Record, make: Make, tried: Tried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record([label(n) for n in range(60)])
+    run_id, really = tried(make(), "better", "worse", "other"), comparing.several
+
+    def one_in_six_failed(*asked: Any, **more: Any) -> list[comparing.Among]:
+        return [replace(one, comparison=replace(one.comparison, cases=50)) for one in really(*asked, **more)]
+
+    monkeypatch.setattr(comparing, "several", one_in_six_failed)
+    app = opened(db, team.olu, run=run_id)
+    app.selectbox(key=f"beside_old_{run_id}").set_value(f"{run_id}/openai/worse").run()
+
+    better, _ = held_against_one(app)
+
+    assert (better[3], better[4], better[5]) == ("below 0.001", "50 of 60", "too many without an outcome")
 
 
 def test_the_cases_on_which_they_differ_show_what_each_said(

@@ -5,16 +5,18 @@ import streamlit as st
 from neuro_review import phrases
 from neuro_review.access import Actor
 from neuro_review.eval_runs.comparing import REAL, Among
+from neuro_review.eval_runs.gates import MOST_MISSING
 from neuro_review.eval_runs.rows import Run
 from neuro_review.ui import tables
 from neuro_review.ui.evals import figures
 from neuro_review.ui.tables import Cell
 
-HEAD = ("Candidate", "Bad cases, difference", "95 % interval", "p, corrected", "What it shows")
+HEAD = ("Candidate", "Bad cases, difference", "95 % interval", "p, corrected", "Cases", "What it shows")
 SMALLEST = 0.001
 WHY = (
     "Of several candidates one looks better or worse by chance alone. So each p is corrected for all of them (Holm),"
-    " and below {limit:g} the difference is called real. The intervals are of each candidate alone, not corrected."
+    " and below {limit:g} the difference is called real, unless more than {missing:.0%} of the cases have no outcome"
+    " for both: they may be the hard ones. The intervals are of each candidate alone, not corrected."
 )
 
 
@@ -24,17 +26,18 @@ def draw(run: Run, by: Actor, old: str, others: dict[str, str], scorer: str | No
     each = [_row(name, one) for name, one in zip(others.values(), found, strict=True)]
     with st.container(border=True, gap="xsmall", key="among"):
         st.text("Each candidate of this run against the same one:")
-        tables.table("Each candidate against the same one", HEAD, each, right=(1, 2, 3))
-        st.caption(WHY.format(limit=REAL))
+        tables.table("Each candidate against the same one", HEAD, each, right=(1, 2, 3, 4))
+        st.caption(WHY.format(limit=REAL, missing=MOST_MISSING))
 
 
 def _row(name: str, one: Among) -> list[Cell]:
     if one.comparison.difference is None:
         unknown = tables.quiet("no shared case")
-        return [name, unknown, unknown, unknown, tables.quiet("not shown yet")]
+        return [name, unknown, unknown, unknown, _cases(one), tables.quiet("not shown yet")]
     rate, low, high = one.comparison.difference
     return [
-        name, phrases.points(rate), tables.quiet(figures.bounds(low, high)), _chance(one.corrected), _shown(one, rate)
+        name, phrases.points(rate), tables.quiet(figures.bounds(low, high)), _chance(one.corrected), _cases(one),
+        _shown(one, rate),
     ]  # fmt: skip
 
 
@@ -42,7 +45,14 @@ def _chance(p: float) -> str:
     return f"below {SMALLEST}" if p < SMALLEST else f"{p:.3g}"
 
 
+def _cases(one: Among) -> str:
+    return f"{one.comparison.cases:,} of {one.comparison.of:,}"
+
+
 def _shown(one: Among, rate: float) -> Cell:
+    found = one.comparison
+    if found.of - found.cases > MOST_MISSING * found.of:
+        return tables.quiet("too many without an outcome")
     if not one.is_real:
         return tables.quiet("not shown yet")
     return f"a real difference: {'more' if rate > 0 else 'fewer'} bad cases"
