@@ -10,7 +10,7 @@ from sqlmodel import Session
 from db.tables import Label, Role
 from neuro_review.access import Actor
 from neuro_review.quality import periods, reading
-from neuro_review.quality.estimates import Counts, estimate
+from neuro_review.quality.estimates import Counts, Estimate, estimates
 from neuro_review.quality.periods import Per, Window
 from neuro_review.quality.reading import Key, Sums, Times
 from neuro_review.quality.table import Row
@@ -48,14 +48,19 @@ class _Read:
             _merged(self.latency, into, Times, _add_times), _merged(self.release, into, Times, _add_times),
         )  # fmt: skip
 
-    def row(self, key: Key, per: Per, *, split: bool) -> Row:
-        """Return the outputs of a key, as `table.rows` does."""
+    def rows(self, per: Per, *, split: bool) -> list[Row]:
+        """Return the outputs of each key, the keys in order, as `table.rows` does."""
+        keys = sorted(self.counts)
+        rated = estimates([self.counts[key].cells for key in keys])
+        return [self._row(key, rate, per, split=split) for key, rate in zip(keys, rated, strict=True)]
+
+    def _row(self, key: Key, rate: Estimate, per: Per, *, split: bool) -> Row:
         model, period = key
         first = None if per is Per.ALL else periods.first_day(per, period)
         counts, said = self.counts[key], self.counts[key].labels
         return Row(
             model if first is None else periods.name(per, first), model if split else None, first, counts.items,
-            counts.labelled, counts.bad, estimate(counts.cells), said[Label.APPROVE], said[Label.CORRECT],
+            counts.labelled, counts.bad, rate, said[Label.APPROVE], said[Label.CORRECT],
             said[Label.REJECT], said[Label.DISPUTED], said[OPEN], said[UNSEEN], self.sums.get(key, Sums()),
             self.latency.get(key, Times()), self.release.get(key, Times()),
         )  # fmt: skip
@@ -77,12 +82,11 @@ def cuts(session: Session, by: Actor, workflow_id: int, *, per: Per, window: Win
     of_models = read.merged(lambda key: (key[0], ALL_PERIODS))
     of_periods = read.merged(lambda key: (ALL_MODELS, key[1]))
     at_once = read.merged(lambda _: (ALL_MODELS, ALL_PERIODS))
-    models = [of_models.row(key, Per.ALL, split=True) for key in sorted(of_models.counts)]
     return Cuts(
-        by_model=[read.row(key, per, split=True) for key in sorted(read.counts)],
-        models=sorted(models, key=lambda row: -row.items),
-        together=[of_periods.row(key, per, split=False) for key in sorted(of_periods.counts)],
-        whole=next((at_once.row(key, Per.ALL, split=False) for key in at_once.counts), None),
+        by_model=read.rows(per, split=True),
+        models=sorted(of_models.rows(Per.ALL, split=True), key=lambda row: -row.items),
+        together=of_periods.rows(per, split=False),
+        whole=next(iter(at_once.rows(Per.ALL, split=False)), None),
     )
 
 

@@ -9,12 +9,12 @@ panel alone speaks for everything. One exception, because a queue is rarely empt
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from neuro_review.rollups.counting import CHANCE, OPEN, PANEL, SURE
-from neuro_review.stats.proportions import Stratum, normal_quantile, stratified
+from neuro_review.stats.proportions import Interval, Stratum, many_jeffreys, normal_quantile, stratified
 
 FEWEST = 30
 """Labels below which no rate is shown."""
@@ -106,12 +106,31 @@ def panel(cells: Cells) -> tuple[int, int]:
 
 def estimate(cells: Cells) -> Estimate:
     """Return the bad rate of all the outputs in these cells."""
+    said = speaking(cells)
+    return _estimate(cells, said, None if said.basis is Basis.NONE else stratified(said.strata))
+
+
+def estimates(many: Sequence[Cells]) -> list[Estimate]:
+    """Return what `estimate` does of each, in less time."""
+    said = [speaking(cells) for cells in many]
+    plain = [place for place, one in enumerate(said) if one.basis is not Basis.NONE and len(one.strata) == 1]
+    intervals = dict(zip(plain, many_jeffreys([_seen(said[place]) for place in plain]), strict=True))
+    return [
+        _estimate(cells, one, intervals[place]) if place in intervals else estimate(cells)
+        for place, (cells, one) in enumerate(zip(many, said, strict=True))
+    ]  # fmt: skip
+
+
+def _seen(said: Speaking) -> tuple[int, int]:
+    return said.strata[0].bad, said.strata[0].labels
+
+
+def _estimate(cells: Cells, said: Speaking, interval: Interval | None) -> Estimate:
     labels, bad = (sum(getattr(one, name) for one in cells.values()) for name in ("labels", "bad"))
     naive, waits = bad / labels if labels else None, _waits(cells)
-    said = speaking(cells)
-    if said.basis is Basis.NONE:
+    if interval is None:
         return Estimate(None, None, None, Basis.NONE, 0, FEWEST, waits, naive)
-    rate, low, high = stratified(said.strata)
+    rate, low, high = interval
     low, high = low * (1 - said.gap), high * (1 - said.gap) + said.gap
     used = sum(one.labels for one in said.strata)
     needed = _needed(rate, low, high, used, said.gap)

@@ -107,7 +107,8 @@ def _label_rows(session: Session, workflow_id: int, per: Per, window: Window) ->
         f" CAST(sum(r.n) AS BIGINT){_OF.format(table='rollup_label')} GROUP BY 1, 2, 3, 4, 5"
     )
     models = _models(session, workflow_id)
-    found = session.connection().execute(sa.text(query), _bound(workflow_id, window))
+    # All at once, here and below: one by one, each of so many rows passes through three layers.
+    found = session.connection().execute(sa.text(query), _bound(workflow_id, window)).all()
     return [(models[packed // MOST_PERIODS], packed % MOST_PERIODS, *rest) for packed, *rest in found]
 
 
@@ -194,7 +195,8 @@ def times(
     )
     found: dict[Key, Times] = defaultdict(Times)
     models = _models(session, workflow_id)
-    for packed, n in session.connection().execute(sa.text(query), {**_bound(workflow_id, window), "kind": kind}):
+    bound = {**_bound(workflow_id, window), "kind": kind}
+    for packed, n in session.connection().execute(sa.text(query), bound).all():
         if n:
             (series, period), bucket = divmod(packed // MOST_BUCKETS, MOST_PERIODS), packed % MOST_BUCKETS
             buckets = found[models[series] if split else "", period].buckets

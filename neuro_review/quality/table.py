@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from sqlmodel import Session
 from db.tables import Label, Role
 from neuro_review.access import Actor
 from neuro_review.quality import periods, reading
-from neuro_review.quality.estimates import Counts, Estimate, estimate
+from neuro_review.quality.estimates import Counts, Estimate, estimate, estimates
 from neuro_review.quality.periods import ALL_TIME, Per, Window
 from neuro_review.quality.reading import Sums, Times
 from neuro_review.rollups.counting import LATENCY, RELEASE, SEVERAL, SURE
@@ -175,17 +176,19 @@ def reasons(
             said[model, period, reason, label] += n
             bad[model, period, reason][stratum, how] += n
     flat = sorted((-total[reason], reason, model, period) for model, period, reason in bad)
+    found = [whole[model, period].with_bad(bad[model, period, reason]) for _, reason, model, period in flat]
+    rated = estimates([counts.cells for counts in found])
     return [
         ReasonRow(
             reason, model if split else None, None if per is Per.ALL else periods.first_day(per, period),
-            counts.items, counts.labelled, counts.bad, estimate(counts.cells),
+            counts.items, counts.labelled, counts.bad, rate,
             said[model, period, reason, Label.CORRECT], said[model, period, reason, Label.REJECT],
         )
-        for _, reason, model, period in flat
-        for counts in [whole[model, period].with_bad(bad[model, period, reason])]
+        for (_, reason, model, period), counts, rate in zip(flat, found, rated, strict=True)
     ]  # fmt: skip
 
 
+@lru_cache(maxsize=4096)
 def _names(given: str) -> tuple[str, ...]:
     if given == SEVERAL:
         return (SEVERAL_REASONS,)

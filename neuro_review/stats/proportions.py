@@ -68,6 +68,17 @@ def jeffreys(bad: int, labels: int, confidence: float = CONFIDENCE) -> Interval:
     return Interval(bad / labels if labels else 0.0, low, high)
 
 
+def many_jeffreys(seen: Sequence[tuple[int, int]]) -> list[Interval]:
+    """Return what `jeffreys` does of each (bad, labels), within 1e-11 and in less time."""
+    tail = (1 - CONFIDENCE) / 2
+    asked = [(share, bad + 0.5, labels - bad + 0.5) for bad, labels in seen for share in (tail, 1 - tail)]
+    found = iter(beta.quantiles(asked))
+    return [
+        Interval(bad / labels if labels else 0.0, 0.0 if bad == 0 else low, 1.0 if bad == labels else high)
+        for (bad, labels), low, high in zip(seen, found, found, strict=False)
+    ]  # fmt: skip
+
+
 def clopper_pearson(bad: int, labels: int, confidence: float = CONFIDENCE) -> Interval:
     """Return a share with the exact interval (Clopper & Pearson 1934), which covers at least as often as it says."""
     tail = (1 - confidence) / 2

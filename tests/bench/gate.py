@@ -120,20 +120,22 @@ def throughput(engine: str, url: str, folder: Path, seconds: int, sizes: tuple[i
         target.wrk("POST", "/api/v1/items", texts, CONNECTIONS, 1)  # warm
         for name, method, path, sent in (
             ("GET /key, stores nothing", "GET", "/api/v1/key", []),
+            ("POST /items/batch of nothing", "POST", "/api/v1/items/batch", ["[]"]),
             ("POST /items", "POST", "/api/v1/items", texts),
         ):
             before = target.stored()
             runs = [target.wrk(method, path, sent, CONNECTIONS, seconds) for _ in range(RUNS)]
             ran = sorted(runs, key=lambda one: one.per_second)[RUNS // 2]
             singles.add(name, ran.per_second, ran.p50, ran.p95, ran.p99, ran.max, load())
-            middle[method] = ran
-            if sent:
+            middle[name] = ran
+            if sent is texts:
                 acknowledged = sum(one.requests for one in runs)
                 stored = target.stored() - before
                 # wrk hangs up on what it has sent last, which may be stored all the same.
                 assert acknowledged <= stored <= acknowledged + RUNS * CONNECTIONS, (acknowledged, stored)
                 singles.notes.append(f"{acknowledged:,} acknowledged, {stored:,} in the database")
-        singles.notes.append(f"ratio {middle['POST'].per_second / middle['GET'].per_second:.2f}")
+        nothing, empty, held = (one.per_second for one in middle.values())
+        singles.notes.append(f"ratio {held / nothing:.2f}; to a POST that stores nothing {held / empty:.2f}")
         return [singles, _batches(target, engine, texts, seconds, sizes)]
 
 

@@ -1,6 +1,6 @@
 """Which labels may speak, how sure they are, and when that is not enough to show."""
 
-from neuro_review.quality.estimates import Basis, Cell, estimate
+from neuro_review.quality.estimates import Basis, Cell, Estimate, estimate, estimates
 from neuro_review.quality.periods import Per, Window, first_day, name
 from neuro_review.rollups.counting import week_of
 from neuro_review.stats.proportions import jeffreys
@@ -11,6 +11,20 @@ def test_all_labels_speak_where_everything_was_to_be_reviewed_and_is_decided() -
 
     assert (found.basis, found.used, found.enough) == (Basis.ALL, 200, True)
     assert (found.rate, found.low, found.high) == jeffreys(10, 200)
+
+
+def test_of_many_at_once_each_is_as_it_is_alone() -> None:
+    many = [
+        {}, {("all", "sure"): Cell(5, open=5)}, {("must", "sure"): Cell(30, 30, 12), ("let", "panel"): Cell(70, 70, 1)},
+        *({("all", "panel"): Cell(n, n, n // 7), ("all", "sure"): Cell(40 + n, 40, 3, n)} for n in range(60)),
+    ]  # fmt: skip
+
+    for at_once, alone in zip(estimates(many), map(estimate, many), strict=True):
+        assert rounded(at_once) == rounded(alone)
+
+
+def rounded(one: Estimate) -> list[object]:
+    return [round(value, 11) if isinstance(value, float) else value for value in vars(one).values()]
 
 
 def test_the_panel_alone_speaks_while_much_still_waits() -> None:

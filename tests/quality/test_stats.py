@@ -49,6 +49,32 @@ def test_clopper_pearson_is_as_newcombe_prints_it() -> None:
         assert near(found.high, high)
 
 
+def test_many_quantiles_at_once_are_those_of_scipy() -> None:
+    from scipy import special
+
+    chance = random.Random(20261130)
+    asked = [(share, 0.0, 0.0) for share in (0.0, 1.0)] + [
+        (share, bad + 0.5, labels - bad + 0.5)
+        for labels in (1, 2, 5, 30, 300, 2_000, 19_000, 800_000)
+        for bad in (0, labels, *(chance.randrange(labels + 1) for _ in range(20)))
+        for share in (0.025, 0.5, 0.975)
+    ]  # fmt: skip
+    found = beta.quantiles(asked)
+
+    assert found[:2] == [0, 1]
+    for value, (share, a, b) in list(zip(found, asked, strict=True))[2:]:
+        assert near(value, special.betaincinv(a, b, share), 1e-11)
+        assert near(value, beta.quantile(share, a, b), 1e-11)
+    assert beta.quantiles(asked[2:9]) == [beta.quantile(*one) for one in asked[2:9]]
+
+
+def test_many_jeffreys_intervals_are_those_of_one() -> None:
+    seen = [(bad, labels) for labels in range(1, 40, 3) for bad in range(labels + 1)]
+    for one, (bad, labels) in zip(proportions.many_jeffreys(seen), seen, strict=True):
+        alone = proportions.jeffreys(bad, labels)
+        assert all(near(*pair, 1e-11) for pair in zip(one, alone, strict=True))
+
+
 def test_jeffreys_reaches_the_ends_and_is_scipys_beta_between() -> None:
     from scipy import stats
 
