@@ -13,11 +13,40 @@ FROZEN_CASE = (
 ITEM_OF_CASE = "(SELECT k.item_id FROM eval_case k WHERE k.id = OLD.case_id)"
 ITEM_OF_RESULT = "(SELECT k.item_id FROM eval_result r JOIN eval_case k ON k.id = r.case_id WHERE r.id = OLD.result_id)"
 RUN_FIXED = "id version_id workflow_id scorers judge judge_hash rubric_version repeats asked_by created_at"
-# An application may know a model with its provider or without: openai/gpt-4o is gpt-4o.
-ALIKE = (
-    "(i.model = u.canary_model"
-    " OR substr(u.canary_model, length(u.canary_model) - length(i.model)) = '/' || i.model"
-    " OR substr(i.model, length(i.model) - length(u.canary_model)) = '/' || u.canary_model)"
+# An application may know a model with its provider or without: openai/gpt-4o is gpt-4o, in whatever case.
+SAME_NAME = (
+    "(lower(i.model) = lower({0}) OR substr(lower({0}), length({0}) - length(i.model)) = '/' || lower(i.model)"
+    " OR substr(lower(i.model), length(i.model) - length({0})) = '/' || lower({0}))"
+)
+# What follows the last slash of a name.
+BARE = "lower(substr({0}, length(rtrim({0}, replace({0}, '/', ''))) + 1))"
+_ITS, _CANARY = BARE.format("i.model"), BARE.format("u.canary_model")
+# Of whatever provider, and dated as providers answer: gpt-4o-2024-08-06, claude-3-5-sonnet@20240620.
+SAME_MODEL = (
+    f"({_ITS} = {_CANARY} OR (substr({_ITS}, 1, length({_CANARY})) = {_CANARY}"
+    f" AND substr({_ITS}, length({_CANARY}) + 1, 1) IN ('-', '@', ':')"
+    f" AND substr({_ITS}, length({_CANARY}) + 2, 1) IN ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')))"
+)
+# The name of a model that was in use by then: what bears it is not the candidate's.
+IN_USE = (
+    "EXISTS (SELECT 1 FROM model_use w WHERE w.workflow_id = i.workflow_id AND w.at <= i.created_at AND"
+    f" {SAME_NAME.format('w.model')})"
+)
+# An application that could not reach us may follow a trial that has ended; a day is 86,400,000,000 microseconds.
+TRIAL_WAS_OVER = (
+    "EXISTS (SELECT 1 FROM model_use v WHERE v.workflow_id = u.workflow_id AND v.seq > u.seq AND v.canary_model IS NULL"
+    " AND v.at + 86400000000 <= i.created_at)"
+)
+PUT_IN_USE = (
+    "EXISTS (SELECT 1 FROM model_use v WHERE v.workflow_id = u.workflow_id AND v.seq > u.seq"
+    " AND v.model = u.canary_model AND v.at <= i.created_at)"
+)
+# Whose it is, a proxy's alias does not say: as long as it can be the candidate's, only what is known not to be goes.
+ON_TRIAL = (
+    "EXISTS (SELECT 1 FROM item i JOIN model_use u ON u.workflow_id = i.workflow_id WHERE i.id = NEW.item_id"
+    " AND u.canary_model IS NOT NULL AND ("
+    f" (({SAME_NAME.format('u.canary_model')} OR ({SAME_MODEL} AND NOT {IN_USE})) AND NOT {PUT_IN_USE})"
+    f" OR (i.created_at >= u.at AND NOT {IN_USE} AND NOT {TRIAL_WAS_OVER})))"
 )
 IS_FROZEN = "A frozen version of an eval set never changes. Make the next version."
 
@@ -129,9 +158,7 @@ EVAL_GUARDS: list[Guard] = [
     ),
     Guard(
         "decision", "INSERT", "no_trial_unseen",
-        "EXISTS (SELECT 1 FROM item i JOIN model_use u ON u.workflow_id = i.workflow_id WHERE i.id = NEW.item_id"
-        f" AND {ALIKE} AND NOT EXISTS (SELECT 1 FROM model_use v WHERE v.workflow_id = u.workflow_id"
-        "  AND v.seq > u.seq AND v.model = u.canary_model AND v.at <= i.created_at))",
+        ON_TRIAL,
         "All that a candidate on trial writes is reviewed, until the candidate is the model in use.",
         only_if="""NEW."by" = 'policy' AND NEW.status = 'approved'""",
     ),

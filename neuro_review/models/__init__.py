@@ -2,7 +2,8 @@
 
 Every change is a row, and the last one holds. A canary, a candidate on trial, gets a share of the traffic, and all that
 it writes is reviewed: the database lets none of it out unseen until the candidate was put in use, whatever certificate
-there is.
+there is. A name tells whose an output is only so far: while there is a trial, and for a day after it, only what bears
+the name of a model that was in use can go unseen (db/eval_guards.py).
 """
 
 from dataclasses import dataclass

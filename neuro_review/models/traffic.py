@@ -76,4 +76,5 @@ def _whose(name: str, use: Use) -> str:
 
 def _alike(one: str, other: str) -> bool:
     """Tell whether two names are of one model: an application may leave the provider out, or put a proxy before it."""
-    return one.endswith(f"/{other}") or other.endswith(f"/{one}")
+    one, other = one.lower(), other.lower()
+    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")

@@ -6,12 +6,12 @@ import pytest
 import sqlalchemy as sa
 
 from db.bulk import insert_rows
-from db.clock import DAY, new_id, now
+from db.clock import DAY, SECOND, new_id, now
 from db.engine import Database
 from db.tables import DecidedBy, Status
 from neuro_review import lifecycle, models
 from neuro_review.lifecycle import Grounds
-from tests.conftest import Team
+from tests.conftest import Clock, Team
 from tests.helpers import make_item
 
 CERTIFICATE = (
@@ -74,8 +74,57 @@ def test_nothing_of_a_candidate_on_trial_is_let_go_unseen(
 
     assert [refused(let_go, submit(name)) for name in ("openai/b", "b", "proxy/openai/b")] == [True] * 3
     assert refused(let_go, early)
-    for other in ("openai/a", "a", "openai/bb", "openai/b2", "azure/b", "rather/long/name/of/another"):
+    for other in ("openai/a", "a", "proxy/openai/a", "OpenAI/A"):
         assert let_go(submit(other))
+
+
+@pytest.mark.parametrize(
+    "alias",
+    ["support-bot", "OpenAI/B", "B", "azure/b", "b-2026-11-20", "openai/b@20261120", "b:1", "openai/bb", "/", "%"],
+)
+def test_a_name_that_may_be_an_alias_of_a_candidate_is_reviewed_as_long_as_there_is_a_trial(
+    db: Database, team: Team, moved_clock: Clock, submit: Submit, let_go: LetGo, alias: str
+) -> None:
+    before = submit(alias)
+    on_trial(db, team)
+    during = submit(alias)
+    with db.writing() as session:
+        models.end_canary(session, team.support.id, team.olu)
+    moved_clock.forward(DAY - 60 * SECOND)
+    late = submit(alias)
+    moved_clock.forward(60 * SECOND)
+    after = submit(alias)
+
+    assert refused(let_go, during)
+    assert refused(let_go, late)  # an application that could not reach us follows what it knew
+    spelled = alias in ("OpenAI/B", "B", "azure/b", "b-2026-11-20", "openai/b@20261120", "b:1")
+    assert [refused(let_go, item) for item in (before, after)] == [spelled] * 2
+
+
+def test_the_model_in_use_is_let_go_though_the_candidate_is_the_same_of_another_provider(
+    db: Database, team: Team, submit: Submit, let_go: LetGo
+) -> None:
+    on_trial(db, team, "azure/a")
+
+    assert let_go(submit("openai/a"))
+    assert refused(let_go, submit("a"))  # which of the two it is, nobody can tell
+    assert refused(let_go, submit("vertex/a"))
+    assert refused(let_go, submit("openai/a-2026-11-20"))
+
+
+def test_names_are_free_again_a_day_after_a_candidate_was_put_in_use(
+    db: Database, team: Team, moved_clock: Clock, submit: Submit, let_go: LetGo
+) -> None:
+    on_trial(db, team)
+    with db.writing() as session:
+        models.promote(session, team.support.id, team.olu, model="openai/b", reason="it did well")
+
+    assert let_go(submit("openai/b"))
+    assert let_go(submit("openai/a"))
+    assert refused(let_go, submit("support-bot"))
+    moved_clock.forward(DAY)
+    assert let_go(submit("support-bot"))
+    assert let_go(submit("b-2026-11-20"))
 
 
 def test_what_comes_late_is_reviewed_too_until_the_candidate_is_put_in_use(

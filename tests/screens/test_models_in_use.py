@@ -132,10 +132,10 @@ def test_a_trial_says_what_share_of_the_traffic_was_set_and_what_came(db: Databa
     assert shown(team.olu, {}) == f"{set_}no output of either model yet."
     lost = shown(team.olu, {"openai/old": 1})
     assert lost.startswith(
-        f"{set_}no output of either model yet. 1 output of other models came meanwhile. Look whether"
+        f"{set_}no output of either model yet. 1 output under other names came meanwhile. Look whether"
     )
     assert shown(team.bo, {"openai/b": 12, "openai/a": 119}) == (
-        f"{set_}12 of 131 outputs (9.2{per_cent}). 1 output of other models came meanwhile, and counts neither way."
+        f"{set_}12 of 131 outputs (9.2{per_cent}). 1 output under other names came meanwhile, and counts neither way."
     )
     with db.writing() as session:
         models.end_canary(session, team.support.id, team.olu)

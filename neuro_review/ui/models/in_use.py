@@ -16,6 +16,10 @@ from neuro_review.ui.tables import Cell
 from neuro_review.ui.times import clock_time
 from neuro_review.words import Role
 
+ALIASES = (
+    "So is what comes under a name that is not one of a model in use, until a day after the trial: it may be an alias"
+    " of the candidate. Hand outputs in under the name that was asked for."
+)
 HEAD = ("Model in use", "Called", "On trial", "Why", "By", "When", "Version")
 NONE_YET = (
     "Applications that ask which model to call are told of none yet, and call their own. Once one is named here,"
@@ -93,6 +97,7 @@ def _trial(workflow_id: int, use: Use, by: Actor, is_owner: bool) -> None:
         ui.plain(f"{_since(use)}, by {use.who}. “{saying.shortened(use.reason or '')}”")
         st.text(saying.came(use.canary_share, _came(place(), newest(place()), workflow_id, use, by)))
         st.text("All that it writes is reviewed: nothing of it is let go unseen, also not what comes late.")
+        st.text(ALIASES)
         if is_owner:
             changing.end_of_trial(workflow_id, by, use)
 

@@ -70,7 +70,7 @@ def measured(gate: Tested) -> str:
 
 def came(share: float, found: Traffic) -> str:
     """Return what share of the traffic a candidate on trial was to get, and what it got."""
-    beside = f"{phrases.count(found.other, 'output')} of other models came meanwhile" if found.other else ""
+    beside = f"{phrases.count(found.other, 'output')} under other names came meanwhile" if found.other else ""
     said = f"Set: {share * 100:g}{phrases.THIN}%. Came: "
     if found.share is None:
         said += "no output of either model yet."
