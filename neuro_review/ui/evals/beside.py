@@ -37,7 +37,7 @@ def draw(run: Run, by: Actor) -> None:
     compared = figures.compared(run, by, old, new, only)
     _difference(compared)
     if len(own) > 2:
-        among.draw(run, by, old, {ref: refs[ref] for ref in own if ref != old}, only)
+        among.draw(run, by, old, refs, only)
     if by.may(Role.OWNER, run.workflow_id):
         gate.draw(run, by, old, new, only, compared)
     if not old.startswith(run.id):  # of its own candidates the reasons stand above already
