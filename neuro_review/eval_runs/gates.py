@@ -23,6 +23,7 @@ from neuro_review.eval_sets import rows as sets
 
 MOST_MISSING = 0.10
 """Of the cases: with more of them unanswered, what is left may be the easy ones."""
+TOLD = ("outcome", "difference", "low", "high", "cases", "more_cases_needed")
 WORN_AFTER = 20
 """Gates on one version after which it is taken to be learnt by heart."""
 
@@ -48,10 +49,7 @@ class Gate:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a program reads."""
-        return {
-            "outcome": str(self.outcome), "difference": self.difference, "low": self.low, "high": self.high,
-            "cases": self.cases, "more_cases_needed": self.more_cases_needed,
-        }  # fmt: skip
+        return {name: getattr(self, name) for name in TOLD} | {"outcome": str(self.outcome)}
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,18 @@ class Kept:
     more_cases_needed: int
     at: int
     by: str
+
+    @property
+    def why(self) -> str:
+        """Return one sentence for a person, as the gate said it then."""
+        if self.difference is None or self.low is None or self.high is None:
+            return "Too many cases had no outcome for both, and they may have been the hard ones."
+        numbers = (self.difference, self.low, self.high)
+        return _in_words(numbers, self.cases, self.margin, self.outcome, self.more_cases_needed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a program reads, as the gate said it then."""
+        return {name: getattr(self, name) for name in TOLD} | {"outcome": str(self.outcome)}
 
 
 KEPT = sa.text(
@@ -180,9 +190,15 @@ def _why(found: Comparison, margin: float, outcome: GateOutcome, missing: int, m
             " runs go on, then ask again."
         )
     assert found.gate is not None
-    rate, low, high = (100 * one for one in found.gate)
+    return _in_words(found.gate, found.cases, margin, outcome, more)
+
+
+def _in_words(
+    numbers: tuple[float, float, float], cases: int, margin: float, outcome: GateOutcome, more: int
+) -> str:  # fmt: skip
+    rate, low, high = (100 * one for one in numbers)
     more_or_fewer = "more" if rate > 0 else "fewer"
-    said = f"{abs(rate):.1f} points {more_or_fewer} bad ({low:+.1f} to {high:+.1f}), {found.cases:,} cases"
+    said = f"{abs(rate):.1f} points {more_or_fewer} bad ({low:+.1f} to {high:+.1f}), {cases:,} cases"
     return (
         said
         + {

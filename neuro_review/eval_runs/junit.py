@@ -3,8 +3,9 @@
 import re
 from xml.etree import ElementTree as ET
 
+from db.clock import iso
 from db.tables import GateOutcome
-from neuro_review.eval_runs.gates import Gate
+from neuro_review.eval_runs.gates import Gate, Kept
 
 MOST_LISTED = 200
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -13,7 +14,20 @@ NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def junit(gate: Gate, *, suite: str) -> bytes:
     """Return a suite with one test: the gate; what passed is passed, and what cannot be told is an error."""
-    found, suite = gate.comparison, _written(suite)
+    found = gate.comparison
+    worse = [str(flip.position) for flip in found.flips if flip.worse][:MOST_LISTED]
+    better = [str(flip.position) for flip in found.flips if not flip.worse][:MOST_LISTED]
+    flipped = f"worse on cases: {', '.join(worse) or 'none'}\nbetter on cases: {', '.join(better) or 'none'}"
+    return _suite(gate, suite, f"{found.candidate.model} in place of {found.baseline.model}", flipped)
+
+
+def junit_of_kept(kept: Kept, *, suite: str, baseline: str, candidate: str) -> bytes:
+    """Return the same of what the gate said once, as it is on record; which cases flipped is not on record."""
+    return _suite(kept, suite, f"{candidate} in place of {baseline}", f"asked: {iso(kept.at)} by {kept.by}")
+
+
+def _suite(gate: Gate | Kept, suite: str, what: str, more: str) -> bytes:
+    suite = _written(suite)
     failed, open_ = gate.outcome is GateOutcome.BLOCK, gate.outcome is GateOutcome.INCONCLUSIVE
     counts = {"tests": "1", "failures": str(int(failed)), "errors": str(int(open_)), "skipped": "0"}
     root = ET.Element("testsuites", counts)
@@ -21,16 +35,12 @@ def junit(gate: Gate, *, suite: str) -> bytes:
     facts = ET.SubElement(one, "properties")
     for name, value in {**gate.as_dict(), "margin": gate.margin}.items():
         ET.SubElement(facts, "property", {"name": name, "value": "" if value is None else str(value)})
-    name = _written(f"{found.candidate.model} in place of {found.baseline.model}")
-    test = ET.SubElement(one, "testcase", {"classname": f"eval.{suite}", "name": name, "time": "0"})
+    test = ET.SubElement(one, "testcase", {"classname": f"eval.{suite}", "name": _written(what), "time": "0"})
     if failed:
         ET.SubElement(test, "failure", {"type": "block", "message": gate.why})
     if open_:
         ET.SubElement(test, "error", {"type": "inconclusive", "message": gate.why})
-    worse = [str(flip.position) for flip in found.flips if flip.worse][:MOST_LISTED]
-    better = [str(flip.position) for flip in found.flips if not flip.worse][:MOST_LISTED]
-    said = f"{gate.why}\nworse on cases: {', '.join(worse) or 'none'}\nbetter on cases: {', '.join(better) or 'none'}\n"
-    ET.SubElement(one, "system-out").text = said
+    ET.SubElement(one, "system-out").text = _written(f"{gate.why}\n{more}\n")
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 

@@ -22,7 +22,7 @@ from neuro_review.desk import cards as desk_cards
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from neuro_review.eval_runs import asking, comparing, gates, judges, judging, outcomes, reviewing, rows, run
 from neuro_review.eval_runs.asking import RECORDED, Asked
-from neuro_review.eval_runs.junit import junit
+from neuro_review.eval_runs.junit import junit, junit_of_kept
 from neuro_review.eval_sets.rows import Version
 from neuro_review.llm import Way
 from neuro_review.models import grounds
@@ -250,6 +250,38 @@ def test_junit_says_what_the_gate_says(db: Database, record: Record, make: Make,
     failure = bad.find(".//failure")
     assert failure is not None and "shown to be worse" in str(failure.get("message"))
     assert good.find(".//failure") is None and good.find(".//error") is None
+
+
+def test_junit_can_be_written_later_from_what_is_on_record(
+    db: Database, record: Record, make: Make, tried: Callable[..., str]
+) -> None:
+    record([label(n) for n in range(60)])
+    tried(make(), "better", "worse")
+    asked = {"baseline": "openai/better", "candidate": "openai/worse", "margin": 0.05}
+    with db.writing() as session:
+        said = gates.ask(session, OPERATOR, "first", **asked)
+    with db.reading() as session:
+        (kept,) = gates.kept(session, *(outcomes.find(session, OPERATOR, asked[one]) for one in list(asked)[:2]))
+
+    then = ET.fromstring(junit(said, suite="first"))
+    later = ET.fromstring(junit_of_kept(kept, suite="first", baseline=said.comparison.baseline.model,
+                                        candidate=said.comparison.candidate.model))  # fmt: skip
+
+    for tree in (then, later):
+        out = tree.find(".//system-out")
+        assert out is not None and str(out.text).startswith(said.why)
+        out.text = ""
+    assert ET.tostring(later) == ET.tostring(then)
+
+
+def test_what_could_not_be_told_for_want_of_outcomes_is_an_error_later_too() -> None:
+    kept = gates.Kept("g", GateOutcome.INCONCLUSIVE, 0.03, None, None, None, None, 30, 0, 0, "Olu\x0b</a>")
+
+    tree = ET.fromstring(junit_of_kept(kept, suite="first", baseline="a", candidate="b"))
+
+    error, out = tree.find(".//error"), tree.find(".//system-out")
+    assert error is not None and "no outcome for both" in str(error.get("message"))
+    assert out is not None and "by Olu\ufffd</a>" in str(out.text)
 
 
 def test_names_with_characters_that_no_xml_holds_break_no_junit(

@@ -19,7 +19,7 @@ from neuro_review import models, sessions
 from neuro_review.access import Actor
 from neuro_review.eval_runs import asking, comparing, foreseen, judges, rows
 from neuro_review.eval_runs.asking import RECORDED, Asked
-from neuro_review.eval_runs.junit import junit
+from neuro_review.eval_runs.junit import junit, junit_of_kept
 from neuro_review.eval_runs.rows import Run
 from neuro_review.eval_sets import rows as sets
 from neuro_review.eval_sets.rows import Version
@@ -339,8 +339,12 @@ def test_two_candidates_are_compared_and_the_gate_passes_blocks_or_cannot_tell(
     record([label(n, model="rare" if 1 <= n <= 4 else "old") for n in range(60)])
     whole, few = tried(make("all"), "better", "worse"), tried(make("few", models=("rare",)), "better", "worse")
     written: list[bytes] = []
+    later: list[bytes] = []
     monkeypatch.setattr(
         gate_screen, "junit", lambda gate, suite: written.append(junit(gate, suite=suite)) or written[-1]
+    )
+    monkeypatch.setattr(
+        gate_screen, "junit_of_kept", lambda *args, **more: later.append(junit_of_kept(*args, **more)) or later[-1]
     )
 
     worse = compared(db, team, whole, "better", "worse")
@@ -367,6 +371,9 @@ def test_two_candidates_are_compared_and_the_gate_passes_blocks_or_cannot_tell(
     # What it said is on record, and there again after the tab was closed.
     again = compared(db, team, whole, "worse", "better")
     kept = markup(again).split("What the gate said of these two")[-1]
+    test = ET.fromstring(later[-1]).find(".//testcase")
+    assert test is not None and (test.get("name"), len(test)) == ("openai/better in place of openai/worse", 0)
+    assert [one.proto.label for one in again.main.get("download_button")] == ["Download it as JUnit XML"]
     assert "pass" in kept
     assert "Olu" in kept
     assert any("models" in one for one in links(again))
