@@ -1,6 +1,7 @@
 """A database of an older shape with data in it: it comes to this one whole, also while an older process writes."""
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,9 @@ from db import migrate as migration
 from db.clock import DAY, new_id
 from db.copying import TABLES
 from db.engine import Database, DatabaseUnusableError
+from db.guards import GUARDS, NEVER_EMPTIED
 from db.migrate import migrate
+from db.triggers import never_emptied_facts, postgres_facts, sqlite_trigger
 from neuro_review.rollups import checking
 from neuro_review.verify import verify
 from tests.store.test_migrations import alembic
@@ -138,3 +141,19 @@ def test_a_migration_that_never_gets_its_turn_says_what_to_stop(
 
     with older_process(db), pytest.raises(DatabaseUnusableError, match="Stop every other app and worker"):
         migrate(Database(str(db.url.render_as_string(hide_password=False))))
+
+
+GUARDS_AS_OF = {"0013": "995ee1cef9f91ee8"}
+"""What the guards are as of the newest revision, which puts them in place."""
+
+
+def test_a_guard_changes_only_with_a_revision() -> None:
+    each = [(guard.trigger, guard.only_on, sqlite_trigger(guard), postgres_facts(guard)) for guard in GUARDS]
+    each += [(table, never_emptied_facts(table)) for table in sorted(NEVER_EMPTIED)]
+
+    found = {migration.head(): hashlib.sha256(repr(each).encode()).hexdigest()[:16]}
+
+    assert found == GUARDS_AS_OF, (
+        "A guard is another one. Every database there is has the guards of its revision, and would be refused at its"
+        " start as if somebody had taken one away. Add a revision, as 0012 is, and write here what is found."
+    )
