@@ -19,13 +19,14 @@ from neuro_review.eval_runs.asking import Asked
 from neuro_review.eval_sets import rows as eval_sets
 from neuro_review.exports.formats import Format
 from neuro_review.exports.rows import Filter
-from neuro_review.exports.run import NEVER_TRAINED_ON
+from neuro_review.exports.run import EVERYTHING, NEVER_TRAINED_ON, ONLY_LABELS
 from neuro_review.imports.fields import Fields
 from neuro_review.jobs import columns, files
 from neuro_review.jobs.rows import NEEDS, find, of_runs
 from neuro_review.workflows import Workflow
 
 MOST_OPEN = 5
+HELD_OUT_SET = "This set is held out: no training file has its cases. Choose another format."
 ADD = sa.text(
     "INSERT INTO job (id, kind, state, person_id, workflow_id, asked, done, created_at, lease_until, attempts)"
     " VALUES (:id, :kind, :state, :person, :workflow, :asked, 0, :at, 0, 0)"
@@ -64,6 +65,28 @@ def ask_import(
         workflow_id = workflows.add(session, by, new_workflow or "", owner_id=by.person_id).id
     asked = {"file": files.shown_name(file), "fields": fields.pairs, "model": model or None}
     _ask(session, job_id, by, JobKind.IMPORT, workflow_id, asked)
+
+
+def ask_set_export(session: Session, job_id: str, by: Actor, *, version_id: str, form: Format) -> None:
+    """Ask for the cases of a frozen version of an eval set as a file of another tool; asking twice is asking once.
+
+    Raises:
+        NotAllowedError: this person may not export its workflow.
+        NotFoundError: there is no such version.
+        ConflictError: it is a draft, or too much is under way.
+        InvalidError: that is not to be had in this format.
+    """
+    if find(session, job_id):
+        return
+    version = eval_sets.version_by_id(session, version_id, by)
+    if version.frozen_at is None:
+        raise ConflictError("This version is a draft. Freeze it, then export it.")
+    if form.is_table:
+        raise InvalidError(ONLY_LABELS, "format")
+    if form.trains and version.held_out:
+        raise InvalidError(HELD_OUT_SET, "format")
+    asked = {"format": form, "filter": asdict(EVERYTHING), "set": version.ref}
+    _ask(session, job_id, by, JobKind.EXPORT, version.workflow_id, asked)
 
 
 def ask_export(session: Session, job_id: str, by: Actor, *, workflow_id: int, form: Format, choice: Filter) -> None:

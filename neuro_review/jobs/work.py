@@ -64,17 +64,19 @@ def _import(database: Database, job: Job, by: Actor, workflow: str, told: Told) 
 def _export(database: Database, job: Job, by: Actor, workflow: str, told: Told) -> dict[str, Any]:
     form, asked = Format(job.asked["format"]), job.asked["filter"]
     choice = Filter(**{**asked, "verdict": asked["verdict"] and Verdict(asked["verdict"])})
-    out = files.made(job.id) / file_name(workflow, form, job.created_at)
+    eval_set = job.asked.get("set")
+    out = files.made(job.id) / file_name(eval_set or workflow, form, job.created_at)
     done = exports.write(
-        database, by, workflow, form, out, choice=choice, progress=lambda looked_at, of: told(looked_at, of, {})
-    )
+        database, by, workflow, form, out, choice=choice, eval_set=eval_set,
+        progress=lambda looked_at, of: told(looked_at, of, {}),
+    )  # fmt: skip
     left = {} if form.is_table else {"left_out": done.left_out.total()}
     return {"rows": done.rows, "bytes": done.bytes, "sha256": done.sha256, "file": out.name} | left
 
 
-def file_name(workflow: str, form: Format, at: int | None = None) -> str:
+def file_name(of: str, form: Format, at: int | None = None) -> str:
     """Return what an export is called: plain letters, so that every system can keep it."""
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", workflow).strip("-").lower()[:60] or "workflow"
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", of).strip("-").lower()[:60] or "export"
     whose = "" if form.is_table else f"-{form}"
     return f"{plain}{whose}-{iso(now() if at is None else at)[:19].replace(':', '')}.{form.suffix}"
 

@@ -34,20 +34,24 @@ def imports() -> None:
     _watched(JobKind.IMPORT)
 
 
-def exports() -> None:
-    """Draw what this person exported last, how far it is, and its files."""
-    _watched(JobKind.EXPORT)
+def exports(eval_set: str | None = None) -> None:
+    """Draw what this person exported last, how far it is, and its files; or of that only what is of an eval set."""
+    _watched(JobKind.EXPORT, eval_set)
 
 
-def _watched(kind: JobKind) -> None:
-    with ui.read() as session:
-        live = any(job.is_open for job in rows.mine(session, ui.person(), kind))
-    st.fragment(_list, run_every=LOOKED_AT_EVERY if live else None)(kind, live)
+def _watched(kind: JobKind, eval_set: str | None = None) -> None:
+    live = any(job.is_open for job in _mine(kind, eval_set))
+    st.fragment(_list, run_every=LOOKED_AT_EVERY if live else None)(kind, live, eval_set)
 
 
-def _list(kind: JobKind, was_live: bool) -> None:
+def _mine(kind: JobKind, eval_set: str | None) -> list[Job]:
     with ui.read() as session:
         found = rows.mine(session, ui.person(), kind)
+    return [job for job in found if eval_set in (None, job.asked.get("set"))]
+
+
+def _list(kind: JobKind, was_live: bool, eval_set: str | None) -> None:
+    found = _mine(kind, eval_set)
     if was_live and not any(job.is_open for job in found):
         st.session_state[ui.UNATTENDED] = True  # time has passed; it is no sign that somebody is there
         st.rerun()  # nothing is left to be watched
@@ -82,16 +86,20 @@ def _rejected(job: Job) -> None:
 
 def _export(job: Job) -> None:
     form = FORMATS[Format(job.asked["format"])]
-    _head(job, job.workflow, form)
-    _state(job, f"{job.share:.0%} · {job.done:,} of {job.total or 0:,} reviews looked at")
+    _head(job, job.asked.get("set") or job.workflow, form)
+    _state(job, f"{job.share:.0%} · {job.done:,} of {job.total or 0:,} {_of(job)}s looked at")
     if job.state == JobState.DONE:
         _made(job)
+
+
+def _of(job: Job) -> str:
+    return "case" if job.asked.get("set") else "review"
 
 
 def _made(job: Job) -> None:
     held = phrases.count(job.result["rows"], "review" if Format(job.asked["format"]).is_table else "line")
     if job.result.get("left_out"):
-        held += f", {phrases.count(job.result['left_out'], 'review')} left out"
+        held += f", {phrases.count(job.result['left_out'], _of(job))} left out"
     if job.is_expired:
         st.text(f"{held}. The file was kept for 24 hours and is gone; export again.")
         return
@@ -113,7 +121,7 @@ def _manifest(job: Job) -> None:
     st.text(f"{facts['rows']:,} rows: {by_verdict or 'none'}")
     st.text(facts["time_axis"])
     asked = " · ".join(f"{name}: {value}" for name, value in facts["filter"].items())
-    ui.plain(f"Filter: {asked or 'none'}")
+    ui.plain(f"Cases of: {facts['eval_set']}" if facts.get("eval_set") else f"Filter: {asked or 'none'}")
     st.caption("SHA-256 of the file")
     st.code(facts["sha256"], language=None)
     if "columns" in facts:

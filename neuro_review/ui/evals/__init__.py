@@ -2,6 +2,7 @@
 
 * sets        what there is, and one version with its cases and where each came from
 * making      the form that makes a version out of labels
+* exporting   the cases of a version as a file of another tool
 * runs        every run, and the form for another one: starting, of candidates
 * one_run     one run: how far it is (states), what failed, what each candidate came to (figures)
 * answers     the answers of one candidate, case by case (cases)

@@ -10,6 +10,7 @@ from neuro_review.access import Actor
 from neuro_review.eval_sets import choosing, making, rows
 from neuro_review.eval_sets.rows import Case, Version
 from neuro_review.ui import links, tables
+from neuro_review.ui.evals import exporting
 from neuro_review.ui.evals import making as making_form
 from neuro_review.ui.evals.texts import ERASED, labelled
 from neuro_review.ui.marked import difference
@@ -78,6 +79,8 @@ def one_version(version_id: str, by: Actor) -> None:
     _cases(found, owns=owns)
     if others:
         _difference(found, others)
+    if found.frozen_at is not None:
+        exporting.draw(found)
 
 
 def _facts(found: Version, counted: dict[str, int]) -> None:
