@@ -54,6 +54,8 @@ def copy(source: Database, target: Database, progress: Progress = lambda rows: N
             _compare(reading, session.connection(), table)
         if not target.is_sqlite:
             _count_on(session.connection())
+            # Until PostgreSQL has counted by itself it guesses, and a first look at the charts could take minutes.
+            session.connection().exec_driver_sql(f"ANALYZE {', '.join(_quoted(table.name) for table in TABLES)}")
         return rows
 
 

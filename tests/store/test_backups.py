@@ -108,6 +108,18 @@ def test_everything_moves_to_postgresql(
     assert "There is a database with data" in again.output
 
 
+def test_postgresql_knows_how_much_has_moved(
+    url: str, db: Database, story: dict[str, str], elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call(monkeypatch, url, "move", "--to", elsewhere).exit_code == 0
+
+    there = Database(elsewhere)
+    known = "SELECT relname FROM pg_class WHERE relname IN ('item', 'review', 'rollup_day') AND reltuples > 0"
+    with there.engine.connect() as connection:
+        assert set(connection.exec_driver_sql(known).scalars()) == {"item", "review", "rollup_day"}
+    there.dispose()
+
+
 def goes_on(there: Database, story: dict[str, str], clock: Clock) -> None:
     """Decide and release one more item, and seal it: numbers go on after the highest there were."""
     with there.writing() as session:
