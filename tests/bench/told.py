@@ -44,7 +44,7 @@ def webhooks(engine: str, url: str, folder: Path, times: int) -> Table:
                 session,
                 access.add_person(session, OPERATOR, "Bo", "bo@example.com", Role.REVIEWER, password_hash=None),
             )
-        target.wrk("POST", "/api/v1/items", gate.bodies(1_000), 1, 1)
+        target.wrk("POST", "/api/v1/items", gate.bodies(1_000), 1, 3)
         assert target.stored() >= times + WARM
         for number in range(times + WARM):
             with app.database.writing() as session:
