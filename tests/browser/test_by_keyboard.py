@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 MOST_STOPS = 120
+FRAMED = 150  # milliseconds
 ROWS = """id,question,answer,llm,verdict
 1,May I send the kettle back?,"Yes, within 30 days.",larch,approve
 2,Where is my order?,It left our warehouse on Tuesday.,larch,approve
@@ -73,6 +74,8 @@ class Hands:
         for _ in range(MOST_STOPS):
             if wanted.evaluate("one => one.getRootNode().activeElement === one"):
                 return
+            if self.tab.page.evaluate("document.activeElement?.hasAttribute('aria-autocomplete')"):
+                self.tab.page.wait_for_timeout(FRAMED)  # a select draws its frame a moment after the focus has come
             stop = self.tab.page.evaluate(LOOKS)
             self.keys.press(key)
             without = self.tab.page.evaluate(LOOKED) if stop else None

@@ -126,6 +126,8 @@ USERS = (
 
 
 def _fill(connection: sa.Connection) -> None:
+    if connection.exec_driver_sql("SELECT 1 FROM item LIMIT 1").first() is None:
+        return  # a new database; one measured while it is empty would have PostgreSQL plan for empty tables
     series, *others = FILLED
     _measure(connection, "item, review, decision, retraction")
     connection.exec_driver_sql(series)
