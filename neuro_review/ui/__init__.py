@@ -175,6 +175,8 @@ button[kind^="primary"]:enabled, button[kind^="primary"]:enabled * { color: ligh
   outline: 2px solid light-dark(#0f766e, #2dd4bf) !important; outline-offset: 2px;
 }
 .stApp main:focus-visible { outline-offset: -2px; }
+/* After a choice with Enter it takes the frame from a select in which the focus still is. */
+[data-testid="stSelectbox"] div:has(> input:focus) { border-color: light-dark(#0f766e, #2dd4bf) !important; }
 
 .st-key-menu { gap: .4rem; }
 .st-key-menu [data-testid="stCaptionContainer"] { padding-top: .9rem; }

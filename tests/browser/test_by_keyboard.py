@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 MOST_STOPS = 120
-A_LOOK = 500  # milliseconds
 ROWS = """id,question,answer,llm,verdict
 1,May I send the kettle back?,"Yes, within 30 days.",larch,approve
 2,Where is my order?,It left our warehouse on Tuesday.,larch,approve
@@ -74,21 +73,12 @@ class Hands:
         for _ in range(MOST_STOPS):
             if wanted.evaluate("one => one.getRootNode().activeElement === one"):
                 return
-            # A select that is passed faster than fingers are, or while its page is drawn, shows no frame: it is gone
-            # back to once, and looked at with time.
-            if (name := self.unseen_on_the_way(key)) is not None:
-                self.keys.press("Shift+Tab" if key == "Tab" else "Tab")
-                self.tab.page.wait_for_timeout(A_LOOK)
-                if self.unseen_on_the_way(key) is not None:
-                    self.unseen.append(name)
+            stop = self.tab.page.evaluate(LOOKS)
+            self.keys.press(key)
+            without = self.tab.page.evaluate(LOOKED) if stop else None
+            if stop and without is not None and stop["looks"] == without:
+                self.unseen.append(stop["name"])
         pytest.fail(f"{wanted} is not reached by {key}")
-
-    def unseen_on_the_way(self, key: str) -> str | None:
-        """Go on by one stop; returns the name of the one that is left where nothing told that the focus was there."""
-        stop = self.tab.page.evaluate(LOOKS)
-        self.keys.press(key)
-        without = self.tab.page.evaluate(LOOKED) if stop else None
-        return stop["name"] if stop and without is not None and stop["looks"] == without else None
 
     def presses(self, name: str, role: str = "button", key: str = "Enter", exact: bool = True) -> None:
         """Press a button, follow a link, or fold something out."""
