@@ -129,7 +129,8 @@ def remove(job_id: str) -> None:
 def sweep(session: Session) -> int:
     """Take away what has been here for a day: of jobs that are done, and uploads that nobody imported.
 
-    Returns how many jobs it was. What an unfinished job needs stays.
+    Returns how many jobs it was. What an unfinished job needs stays. The upload of a job that has ended goes at once:
+    its process takes it away itself, unless it was stopped between the two.
     """
     here = {path.name: path for path in _folders()}
     if not here:
@@ -138,6 +139,8 @@ def sweep(session: Session) -> int:
     for start in range(0, len(here), 500):
         ids = sorted(here)[start : start + 500]
         finished |= {str(row.id): row.finished_at for row in session.connection().execute(KNOWN, {"ids": ids})}
+    for name in (one for one, at in finished.items() if at is not None):
+        remove_upload(name)
     old = [name for name, path in here.items() if _is_old(finished.get(name, _since(path)))]
     for name in old:
         remove(name)

@@ -82,6 +82,22 @@ def test_what_is_a_day_old_goes_and_what_is_needed_stays(
     assert downloads.asides(job) == []
 
 
+def test_the_upload_of_a_job_whose_process_was_stopped_before_it_tidied_up_does_not_stay(
+    db: Database, ask_import: Ask, do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, waiting = ask_import(csv_of(2) + b"broken\n"), ask_import(csv_of(1))
+    with monkeypatch.context() as stopped:
+        stopped.setattr(files, "remove_upload", lambda _: None)
+        do(done)
+    assert files.upload(done).exists()
+
+    with db.reading() as session:
+        assert files.sweep(session) == 0
+
+    assert [path.name for path in files.folder(done).iterdir()] == [files.REJECTED]
+    assert files.upload(waiting).exists()
+
+
 def test_a_stranger_in_the_folder_is_left_alone(db: Database, moved_clock: Clock) -> None:
     stranger = files.made(new_id()).parent / "note.txt"
     stranger.write_text("keep me")

@@ -173,6 +173,7 @@ def test_jobs_are_done_one_after_the_other_by_processes_of_their_own(
 
     with kept(db):
         until(lambda: not any(find(db, one).is_open for one in job_ids))
+        until(lambda: children[-1].poll() is not None)
 
     assert verify(db).first is None
     assert [find(db, one).state for one in job_ids] == [JobState.DONE] * 2
@@ -190,8 +191,9 @@ def test_an_import_whose_process_is_killed_begins_again_and_loses_and_doubles_no
             children[0].kill()
             children[0].wait()
         job = until(lambda: (found := find(db, job_id)).finished_at and found)
+        until(lambda: children[-1].poll() is not None)  # it tidies up after the job has ended
 
-    assert (job.state, job.attempts) == (JobState.DONE, 2)
+    assert (job.state, job.attempts, children[-1].returncode) == (JobState.DONE, 2, process.DONE)
     assert items(db) == MANY
     assert job.result["held"] + job.result["duplicates"] == MANY
     assert job.result["duplicates"] >= stored
