@@ -89,6 +89,7 @@ def start(database: Database, held: Claim) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         # The address may hold a password: the environment is read by its owner alone, a command line by everybody.
         env={**os.environ, "NEURO_REVIEW_DATABASE_URL": url, "PYTHONPATH": path},
+        start_new_session=True,  # a session of its own can give way as a whole
     )
 
 

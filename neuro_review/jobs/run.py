@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import Any
 
 from db.clock import now
@@ -25,6 +26,7 @@ from neuro_review.jobs.rows import NOT_THERE, Job, find
 LOG = logging.getLogger("neuro_review.jobs")
 TOLD_EVERY = 0.7  # seconds
 GIVES_WAY = 10  # who waits at a screen for a processor comes first
+GROUP = Path("/proc/self/autogroup")
 DONE, STOPPED, BROKEN = 0, 3, 4
 """How the process ends; only after BROKEN the attempt counts."""
 
@@ -101,8 +103,7 @@ def _done(database: Database, job: Job, heart: Heart) -> tuple[dict[str, Any], s
 
 def main(job_id: str, attempt: int) -> int:
     """Run a job in this process."""
-    if hasattr(os, "nice"):
-        os.nice(GIVES_WAY)
+    give_way()
     gc.freeze()
     gc.set_threshold(100_000)  # rows make no cycles; looking for them so often costs a tenth of this process
     logging.basicConfig(level=logging.INFO, format="%(asctime)s job %(message)s")
@@ -117,6 +118,16 @@ def main(job_id: str, attempt: int) -> int:
         place = f"{os.path.basename(last.filename)}:{last.lineno}"
         LOG.warning("%s broke off: %s in %s", job_id, type(error).__name__, place)
         return BROKEN
+
+
+def give_way() -> None:
+    """Let the screens and the API have the processors first."""
+    if hasattr(os, "nice"):
+        os.nice(GIVES_WAY)
+    # Linux shares processors between sessions first; how nice a process itself is counts only within its session.
+    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            GROUP.write_text(str(GIVES_WAY))
 
 
 def _stop_when_told() -> None:

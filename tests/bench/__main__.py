@@ -29,7 +29,7 @@ evals: calls a second and memory of an eval run with real LiteLLM and a provider
 
 --sizes N         how many cases, each asked of 4 candidates (5000)
 --rows N          how many outputs are held (20,000)
---times N         how often the key is pressed (200); the last half counts
+--times N         how often the key is pressed (200), in three rounds; the last half counts
 --only WHAT       calls or screen
 
 quality-coverage: whether intervals of risk-routed labels hold the truth, and how soon a change is seen; simulated.

@@ -23,6 +23,7 @@ from neuro_review.eval_sets.choosing import Wanted
 from neuro_review.jobs import asking as jobs
 from neuro_review.llm import Way
 from tests.bench import review
+from tests.bench.busy import busy
 from tests.bench.figures import Table, load, percentile, version
 from tests.bench.provider import provider
 from tests.bench.told import UNCHANGED_MS, UNCHANGED_SHARE
@@ -38,6 +39,9 @@ MILLISECONDS, CANDIDATES, TARGET = 50, 4, 150.0
 GROWTH = 1.10
 LABELS_AT_ONCE = 200
 PATIENCE = 120.0  # seconds
+ROUNDS, KEYS = 3, 100
+SHARES = (0.8, 0.25)
+"""Of a processor: what a run and its provider take on a machine with two."""
 
 
 def candidates(database: Database, cases: int, url: str, name: str = "evals") -> tuple[str, tuple[Way, ...]]:
@@ -124,21 +128,31 @@ def _answers(app: App, run_id: str) -> int:
 def screen(
     engine: str, browser: "Browser", fresh: Callable[[], str], folder: Path, rows: int, keys: int, cases: int
 ) -> list[Table]:
-    """Measure the Review screen alone and while an eval run goes on."""
+    """Measure the Review screen alone, while an eval run goes on, and beside what only keeps processors as busy."""
     answers: list[int] = []
-    sittings = []
-    for name, beside in (
-        (f"{engine}, alone", None), (f"{engine}, a run beside", partial(running, cases=cases, answers=answers)),
-    ):  # fmt: skip
-        room = folder / f"sitting {len(sittings)}"
-        room.mkdir(parents=True)
-        sittings.append(review.sit(name, browser, fresh(), room, rows, keys, beside=beside))
+    ways: dict[str, review.Beside | None] = {
+        "alone": None,
+        "a run beside": partial(running, cases=cases, answers=answers),
+        "as busy, no run": lambda _app: busy(*SHARES),
+    }
+    sittings: dict[str, list[review.Sat]] = {name: [] for name in ways}
+    for turn in range(1, (1 if keys < KEYS else ROUNDS) + 1):
+        for name, beside in ways.items():
+            room = folder / f"{name} {turn}"
+            room.mkdir(parents=True)
+            called = f"{engine}, {name}, {turn}"
+            sittings[name].append(review.sit(called, browser, fresh(), room, rows, keys, beside=beside))
     last = max(1, keys // 2)
-    table = review.painted(last, sittings)
-    before, under = (percentile(one.presses.last(last).took, 0.95) for one in sittings)
-    unchanged = under <= max(before * UNCHANGED_SHARE, before + UNCHANGED_MS)
-    table.notes.append(
-        f"{answers[0]:,} answers stored meanwhile, {answers[0] / max(1, answers[1]):.0f}/s; p95 {before:.1f} ->"
-        f" {under:.1f} ms: {'unchanged' if unchanged else 'CHANGED'} (within 20 % or 5 ms)"
+    every = [one for turn in zip(*sittings.values(), strict=True) for one in turn]
+    table = review.painted(last, every)
+    before, under, control = (
+        percentile([took for one in some for took in one.presses.last(last).took], 0.95) for some in sittings.values()
     )
-    return [table, review.worked(last, sittings)]
+    unchanged = under <= max(before * UNCHANGED_SHARE, before + UNCHANGED_MS)
+    stored, seconds = sum(answers[::2]), sum(answers[1::2])
+    table.notes.append(
+        f"{stored:,} answers stored meanwhile, {stored / max(1, seconds):.0f}/s; p95 of"
+        f" all rounds {before:.1f} -> {under:.1f} ms: {'unchanged' if unchanged else 'CHANGED'} (within 20 % or 5 ms);"
+        f" beside processes as busy that do nothing of ours {control:.1f} ms"
+    )
+    return [table, review.worked(last, every)]

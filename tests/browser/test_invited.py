@@ -97,7 +97,8 @@ def test_a_key_is_shown_to_be_copied_and_never_again(app: App, tab: Callable[...
 
 
 def choose(tab: Tab, label: str, option: str) -> None:
-    """Choose in a selectbox by keyboard."""
+    """Choose in a selectbox by keyboard; its list would close if the page still moved."""
+    tab.come_to_rest()
     tab.page.get_by_label(label, exact=True).click()
     tab.page.keyboard.type(option)
     tab.page.get_by_role("option", name=option, exact=True).click()

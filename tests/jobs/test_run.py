@@ -202,6 +202,22 @@ def test_an_import_whose_process_is_killed_begins_again_and_loses_and_doubles_no
     assert sorted(path.name for path in files.folder(job_id).iterdir()) == [files.REJECTED]
 
 
+@pytest.mark.skipif(not process.GROUP.exists(), reason="This kernel does not share processors by session.")
+def test_a_job_gives_way_to_the_screens_of_another_session(
+    db: Database, ask_import: Ask, children: list[subprocess.Popen[bytes]]
+) -> None:
+    ours = Path("/proc/self/autogroup")
+    ask_import(csv_of(MANY))
+    before = ours.read_text()
+
+    with kept(db), in_the_middle(db):
+        pid = children[0].pid
+        nice, group = os.getpriority(os.PRIO_PROCESS, pid), Path(f"/proc/{pid}/autogroup").read_text().split()[-1]
+
+    assert nice == min(19, os.getpriority(os.PRIO_PROCESS, 0) + process.GIVES_WAY)
+    assert (group, ours.read_text()) == (str(process.GIVES_WAY), before)
+
+
 def test_an_import_whose_worker_is_killed_is_taken_on_by_the_next(db: Database, url: str, ask_import: Ask) -> None:
     job_id = ask_import(csv_of(MANY))
     command = [sys.executable, "-m", "neuro_review", "worker"]
