@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import orjson
 import sqlalchemy as sa
 
@@ -87,16 +86,6 @@ class App(Server):
         super().__init__(folder, **self.environment)
         self.folder = folder
         self.database = Database(database_url)
-
-    def wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            assert self.process.poll() is None, self.output
-            assert time.monotonic() < deadline, self.output
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200:
-                    return
-            time.sleep(0.05)
 
     def stop(self) -> int:
         self.database.dispose()

@@ -31,6 +31,8 @@ def free_port() -> int:
 class Server:
     """A running app, on a terminal of its own, and everything that it wrote."""
 
+    script = APP
+
     def __init__(self, folder: Path, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -51,7 +53,7 @@ class Server:
     def _start(self) -> None:
         # A terminal, not a pipe: Streamlit asks for an e-mail address only where somebody could answer.
         ours, theirs = pty.openpty()
-        command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(self.port)]
+        command = [sys.executable, "-m", "streamlit", "run", str(self.script), "--server.port", str(self.port)]
         self.process = subprocess.Popen(
             command, env=self._environment, cwd=self.folder, stdin=theirs, stdout=theirs, stderr=theirs,
             start_new_session=True,
@@ -95,6 +97,16 @@ class Server:
     def start_again(self) -> None:
         """Start anew after a crash, at the same address."""
         self._start()
+
+    def wait_until_healthy(self, path: str = "/healthz") -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}{path}", timeout=2).status_code == 200:
+                    return
+            time.sleep(0.05)
 
     def stop(self) -> int:
         self.process.terminate()
