@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from db.clock import SECOND, now
 from db.engine import Database, DatabaseUnusableError, explained
 from neuro_review.api.forms import Handed
 from neuro_review.api.together import MOST_AT_ONCE, Outcome
@@ -25,7 +24,7 @@ from neuro_review.gate.entering import Entry, Ready
 LOG = logging.getLogger("neuro_review.api")
 MOST_WAITING = 2_000
 A_MOMENT = 0.001  # seconds; with two, fewer are stored
-KNOWN_FOR = 1 * SECOND
+KNOWN_FOR = 1.0  # seconds, however the clock of the machine is put
 BUSY = "More outputs come in than can be stored. Nothing of this one was; send it again in a moment, or in batches."
 ENDING = "The server is ending. Nothing was stored; send it again in a moment."
 BROKEN = "Something went wrong here, and it is logged. Nothing was stored; send it again."
@@ -46,7 +45,7 @@ class Entries:
 
     def __init__(self, database: Callable[[], Database]) -> None:
         self._database = database
-        self._known: dict[str, tuple[int, Entry]] = {}
+        self._known: dict[str, tuple[float, Entry]] = {}
 
     def of(self, keys: set[str]) -> dict[str, Entry]:
         """Return where these keys lead.
@@ -59,14 +58,14 @@ class Entries:
             with explained(), self._database().reading() as session:
                 found = entering.entries(session, unknown)
             known |= found
-            at = now()
+            at = time.monotonic()
             # A new dict each time: several threads ask, and none changes what another reads.
             self._known = self._known | {key: (at, entry) for key, entry in found.items()}
         return known
 
     def known(self, keys: set[str]) -> tuple[dict[str, Entry], set[str]]:
         """Return where these keys lead, as far as it was asked of late, and the keys to be asked for."""
-        oldest = now() - KNOWN_FOR
+        oldest = time.monotonic() - KNOWN_FOR
         if any(at < oldest for at, _ in self._known.values()):
             self._known = {key: pair for key, pair in self._known.items() if pair[0] >= oldest}
         there = self._known
@@ -140,6 +139,7 @@ class Committer:
     def end(self) -> None:
         """Store what waits, and stop."""
         self._ended = True
+        self._hand_over()  # what came in within this turn of the event loop, too
         self._waiting.put(None)
         if self._thread is not None:
             self._thread.join(10)
@@ -147,8 +147,12 @@ class Committer:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="submits", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="submits", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # the machine has no room for one; the next submit tries again
+                    raise UnavailableError(BUSY) from error
+                self._thread = thread
 
     def _run(self) -> None:
         before = 0

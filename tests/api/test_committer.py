@@ -1,13 +1,21 @@
 """Which single submits are stored together."""
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from db.clock import HOUR
 from db.engine import Database
-from neuro_review.api import committer
-from neuro_review.api.committer import Committer
+from neuro_review import sources
+from neuro_review.api import committer, forms
+from neuro_review.api.committer import Asked, Committer
+from neuro_review.api.together import Outcome
+from neuro_review.errors import UnavailableError
+from neuro_review.gate.entering import Answer
+from tests.api.conftest import add_key
+from tests.conftest import Clock, Team
 
 LONG = 30.0  # seconds; a test that waits for so long has failed
 
@@ -50,3 +58,63 @@ def test_a_group_ends_where_it_is_full_or_the_server_ends(gathering: Committer) 
     assert len(gathering._group(400)[0]) == committer.MOST_AT_ONCE
     gathering._waiting.put(None)
     assert gathering._group(400) == (["one"], False)
+
+
+@pytest.fixture
+def asked(db: Database, team: Team) -> Asked:
+    given = forms.handed({"workflow": "support", "model": "larch", "output": "Model text."})
+    return Asked(sources.key_hash(add_key(db, team, "shop")), given)
+
+
+@pytest.fixture
+def storing(db: Database) -> Iterator[Committer]:
+    storing = Committer(lambda: db)
+    yield storing
+    storing.end()
+
+
+def submitted(asked: Awaitable[Outcome]) -> Outcome:
+    async def within_long() -> Outcome:
+        return await asyncio.wait_for(asked, LONG)
+
+    return asyncio.run(within_long())
+
+
+def test_what_came_in_as_the_server_ends_is_stored_and_answered(storing: Committer, asked: Asked) -> None:
+    async def at_the_end() -> Outcome:
+        coming = asyncio.ensure_future(storing.submit(asked))
+        await asyncio.sleep(0)  # it has come in, and is handed over in the next turn
+        storing.end()
+        return await coming
+
+    assert isinstance(submitted(at_the_end()), Answer)
+
+
+def test_after_a_moment_without_a_thread_to_be_had_submits_are_stored_again(
+    storing: Committer, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start: Callable[[threading.Thread], None] = threading.Thread.start
+
+    def none_to_be_had(thread: threading.Thread) -> None:
+        if thread.name == "submits":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", none_to_be_had)
+        with pytest.raises(UnavailableError):
+            submitted(storing.submit(asked))
+
+    assert isinstance(submitted(storing.submit(asked)), Answer)
+
+
+def test_a_clock_that_is_put_back_keeps_nothing_known_for_longer(
+    storing: Committer, asked: Asked, moved_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storing.entries.of({asked.key})
+    assert storing.entries.known({asked.key})[1] == set()
+
+    moved_clock.forward(-HOUR)
+    monkeypatch.setattr(committer, "KNOWN_FOR", 0)
+
+    assert storing.entries.known({asked.key})[1] == {asked.key}
