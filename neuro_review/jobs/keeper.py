@@ -72,11 +72,12 @@ def work_on(database: Database, held: Claim, stop: threading.Event) -> None:
     child = start(database, held)
     while child.poll() is None and not stop.wait(0.1):
         pass
+    told = child.poll() is None
     end(child)
     if child.returncode not in (DONE, STOPPED):
         LOG.warning("The process of the job %s ended before the job did (exit %s).", held.job_id, child.returncode)
         with database.writing() as session:
-            leases.let_go(session, held, counts=True)
+            leases.let_go(session, held, counts=not told)  # where it did not hear of it in time, it has not failed
         stop.wait(AFTER_A_FAILURE)
 
 

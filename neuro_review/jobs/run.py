@@ -107,17 +107,25 @@ def main(job_id: str, attempt: int) -> int:
     gc.freeze()
     gc.set_threshold(100_000)  # rows make no cycles; looking for them so often costs a tenth of this process
     logging.basicConfig(level=logging.INFO, format="%(asctime)s job %(message)s")
-    _stop_when_told()
     try:
-        return run(Database.from_environment(), Claim(job_id, attempt))
-    except KeyboardInterrupt:
-        return STOPPED
+        return _run_until_told(Database.from_environment(), Claim(job_id, attempt))
     except Exception as error:
         # What an error says can hold what somebody wrote; where it happened cannot.
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(last.filename)}:{last.lineno}"
         LOG.warning("%s broke off: %s in %s", job_id, type(error).__name__, place)
         return BROKEN
+
+
+def _run_until_told(database: Database, held: Claim) -> int:
+    """Run a job; told to stop before its work has begun, as where the worker ends at once, give it back."""
+    try:
+        _stop_when_told()
+        return run(database, held)
+    except KeyboardInterrupt:
+        with database.writing() as session:
+            leases.let_go(session, held, counts=False)
+        return STOPPED
 
 
 def give_way() -> None:

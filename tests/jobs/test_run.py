@@ -257,6 +257,33 @@ def test_a_worker_that_ends_gives_the_job_back(
     assert items(db) < MANY
 
 
+def test_a_worker_that_ends_before_the_job_has_begun_gives_it_back(db: Database, ask_import: Ask) -> None:
+    job_id = ask_import(csv_of(1))
+    held = keeper.next_one(db)
+    assert held is not None
+    child = keeper.start(db, held)
+
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(60) == process.STOPPED
+
+    assert (find(db, job_id).state, find(db, job_id).attempts) == (JobState.WAITING, 0)
+
+
+def test_a_job_that_is_too_busy_to_hear_that_its_worker_ends_has_not_failed(
+    db: Database, ask_import: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = [sys.executable, "-c", "import threading; threading.Event().wait()"]
+    monkeypatch.setattr(keeper, "start", lambda *_: subprocess.Popen(deaf, stdin=subprocess.PIPE))
+    monkeypatch.setattr(keeper, "PATIENCE", 0.01)
+    job_id = ask_import(csv_of(1))
+
+    for _ in range(MOST_ATTEMPTS + 1):
+        with kept(db):
+            until(lambda: find(db, job_id).state == JobState.RUNNING)
+        assert (find(db, job_id).state, find(db, job_id).attempts) == (JobState.WAITING, 0)
+
+
 def test_a_job_whose_process_breaks_each_time_ends_with_a_sentence(
     db: Database, ask_import: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
