@@ -124,6 +124,7 @@ def as_dict(one: Version) -> dict[str, Any]:
 
 
 def _sentence(one: Version) -> str:
-    state = f"frozen, {one.content_hash[:12]}" if one.content_hash else "draft"
+    draft = "draft" if one.is_whole else "draft, not whole: make another"
+    state = f"frozen, {one.content_hash[:12]}" if one.content_hash else draft
     out = ", held out of training" if one.held_out else ""
     return f"{one.ref}: {one.cases:,} {'case' if one.cases == 1 else 'cases'} of “{one.workflow}” ({state}{out})"

@@ -1,6 +1,8 @@
 """A version of an eval set: drafted out of labels in short transactions, then frozen once and for ever."""
 
 import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -17,14 +19,26 @@ from neuro_review.audit import Action, record
 from neuro_review.content import as_json, check_text
 from neuro_review.errors import ConflictError, InvalidError, NotFoundError
 from neuro_review.eval_sets.choosing import Case, Choice, Progress, Wanted, choose
-from neuro_review.eval_sets.rows import Version, version_by_id
+from neuro_review.eval_sets.rows import UNFINISHED, Version, version_by_id
 
 CASES_AT_ONCE = 128  # two rows each: what one writing transaction may take
 CASE_COLUMNS = (
     "id version_id position item_id review_id kind model verdict reviewer reasons rubric_version inclusion hash"
 )
 CONTENT_COLUMNS = "case_id salt prompt prompt_is_chat context output target"
+NOT_WHOLE = (
+    "This draft is not whole: it is being made or thrown away at this moment, or that broke off. Discard it, and make"
+    " another."
+)
+THROWN_AWAY = "Somebody has thrown this draft away meanwhile. Make another."
 NONE_LEFT = "No label can become a case{}. Narrow less, or wait until verdicts have left their time to undo."
+
+
+class Unfinished(StrEnum):
+    """What is being done to a draft, in several transactions."""
+
+    MADE = "made"
+    DISCARDED = "discarded"
 
 
 def make(
@@ -34,12 +48,12 @@ def make(
     """Make the next version of an eval set out of labels, and the set with its first one; a door calls it.
 
     The cases are chosen and written in short transactions of their own, so that nobody waits; what breaks off half-way
-    leaves a draft that no run takes.
+    leaves a draft that nobody can freeze.
 
     Raises:
         NotAllowedError: not an owner of the workflow.
         NotFoundError: there is no such workflow.
-        ConflictError: a set of another workflow has this name.
+        ConflictError: a set of another workflow has this name, or somebody threw the draft away meanwhile.
         InvalidError: no label matches, or the name cannot be used.
         DatabaseUnusableError: the database is away or damaged.
     """
@@ -55,7 +69,10 @@ def make(
         version_id = _draft(session, by, name, flow.id, wanted, choice, held_out)
     for start in range(0, len(choice.cases), CASES_AT_ONCE):
         with database.writing() as session:
+            draft = _still_made(session, version_id, by)
             _add(session, version_id, start, choice.cases[start : start + CASES_AT_ONCE])
+            if start + CASES_AT_ONCE >= len(choice.cases):
+                _note(session, draft, None)
     if freeze_it:
         with database.writing() as session:
             freeze(session, version_id, by)
@@ -102,10 +119,11 @@ def _draft(
     number = int(connection.execute(LAST_NUMBER, {"set": set_id}).scalar_one()) + 1
     version_id = new_id()
     left_out = as_json({str(why): many for why, many in choice.left_out.items()})
-    row = {"id": version_id, "set": set_id, "number": number, "asked": wanted.as_json(), "left_out": left_out,
-           "at": at, "by": by.audit_name}  # fmt: skip
+    asked = orjson.loads(wanted.as_json())
+    row = {"id": version_id, "set": set_id, "number": number, "asked": as_json(asked | {UNFINISHED: Unfinished.MADE}),
+           "left_out": left_out, "at": at, "by": by.audit_name}  # fmt: skip
     connection.execute(ADD_VERSION, row)
-    facts = {"name": name, "version": number, "workflow": workflow_id, "asked": orjson.loads(wanted.as_json())}
+    facts = {"name": name, "version": number, "workflow": workflow_id, "asked": asked}
     record(session, f"evalset/{set_id}", by.audit_name, Action.EVALSET_MADE, facts, at)
     return version_id
 
@@ -123,7 +141,8 @@ def _plain(value: Any) -> Any:
 
 
 HASHES = sa.text("SELECT position, hash FROM eval_case WHERE version_id = :id ORDER BY position")
-LOCK_VERSION = "SELECT id, set_id, number, frozen_at FROM eval_version WHERE id = :id"
+LOCK_VERSION = "SELECT id, set_id, number, frozen_at, asked FROM eval_version WHERE id = :id"
+NOTE = sa.text("UPDATE eval_version SET asked = :asked WHERE id = :id")
 FREEZE = sa.text(
     "UPDATE eval_version SET frozen_at = :at, frozen_by = :by, cases = :cases, content_hash = :hash WHERE id = :id"
 )
@@ -135,9 +154,11 @@ def freeze(session: Session, version_id: str, by: Actor) -> str:
     Raises:
         NotAllowedError: not an owner of the workflow.
         NotFoundError: there is no such version.
-        ConflictError: it is frozen already, or empty.
+        ConflictError: it is frozen already, empty, or not whole.
     """
     version = _taken(session, version_id, by)
+    if version.unfinished is not None:
+        raise ConflictError(NOT_WHOLE)
     connection, at = session.connection(), now()
     digest, cases = hashlib.sha256(), 0
     for position, hashed in connection.execute(HASHES, {"id": version_id}):
@@ -152,7 +173,22 @@ def freeze(session: Session, version_id: str, by: Actor) -> str:
     return str(bound["hash"])
 
 
-def _taken(session: Session, version_id: str, by: Actor) -> Any:
+@dataclass(frozen=True)
+class _Draft:
+    id: str
+    set_id: int
+    number: int
+    asked: dict[str, Any]
+    unfinished: str | None
+
+
+def _note(session: Session, draft: _Draft, unfinished: Unfinished | None) -> None:
+    """Write down in a draft what of it is not finished: its cases come and go in several transactions."""
+    asked = draft.asked if unfinished is None else draft.asked | {UNFINISHED: unfinished}
+    session.connection().execute(NOTE, {"id": draft.id, "asked": as_json(asked)})
+
+
+def _taken(session: Session, version_id: str, by: Actor) -> _Draft:
     """Return a draft that this person may change, and let nobody else change it until the transaction ends."""
     connection = session.connection()
     lock = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
@@ -162,7 +198,18 @@ def _taken(session: Session, version_id: str, by: Actor) -> Any:
     by.require(Role.OWNER, _workflow(session, row.set_id))
     if row.frozen_at is not None:
         raise ConflictError("This version is frozen. Make the next one.")
-    return row
+    asked = orjson.loads(row.asked)
+    return _Draft(row.id, int(row.set_id), int(row.number), asked, asked.pop(UNFINISHED, None))
+
+
+def _still_made(session: Session, version_id: str, by: Actor) -> _Draft:
+    try:
+        draft = _taken(session, version_id, by)
+    except NotFoundError as error:
+        raise ConflictError(THROWN_AWAY) from error
+    if draft.unfinished != Unfinished.MADE:
+        raise ConflictError(THROWN_AWAY)
+    return draft
 
 
 def _workflow(session: Session, set_id: int) -> int:
@@ -209,6 +256,7 @@ def discard(database: Database, version_id: str, by: Actor) -> None:
     while True:
         with database.writing() as session:
             version, connection = _taken(session, version_id, by), session.connection()
+            _note(session, version, Unfinished.DISCARDED)
             ids = [row.id for row in connection.execute(LAST_CASES, {"id": version_id, "most": CASES_AT_ONCE})]
             for statement in DROP_CASES if ids else ():
                 connection.execute(statement, {"ids": ids})

@@ -33,6 +33,8 @@ class Version:
     made_at: int
     made_by: str
     frozen_at: int | None
+    is_whole: bool
+    """False of a draft that is being made or thrown away, and where that broke off."""
     gates: int
     """How often the gate was asked on it: a set that was asked often is learnt by heart."""
 
@@ -76,6 +78,8 @@ class Difference:
     same: int
 
 
+UNFINISHED = "unfinished"
+"""In what was asked for, as it is stored: what is being done to a draft."""
 _VERSION = (
     "SELECT n.id, n.set_id, s.name, n.number, s.workflow_id, w.name AS workflow, s.held_out, n.asked, n.left_out,"
     " COALESCE(n.cases, (SELECT count(*) FROM eval_case k WHERE k.version_id = n.id)) AS cases, n.content_hash,"
@@ -130,10 +134,11 @@ def version(session: Session, ref: str, by: Actor) -> Version:
 
 
 def _version(row: Any) -> Version:
-    facts = dict(row._mapping)
+    facts, asked = dict(row._mapping), orjson.loads(row.asked)
+    whole = asked.pop(UNFINISHED, None) is None
     return Version(
         **facts
-        | {"asked": orjson.loads(row.asked), "left_out": orjson.loads(row.left_out), "held_out": bool(row.held_out)}
+        | {"asked": asked, "left_out": orjson.loads(row.left_out), "held_out": bool(row.held_out), "is_whole": whole}
     )
 
 

@@ -186,6 +186,65 @@ def test_a_draft_can_lose_cases_and_be_thrown_away(db: Database, record: Record,
         assert [(one.number, one.cases) for one in rows.listed(session, OPERATOR)] == [(1, 1)]
 
 
+def before(nth: int, step: Callable[[], object], db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a step done before the nth writing transaction from here on."""
+    writing, begun = db.writing, []
+
+    def counted() -> AbstractContextManager[Session]:
+        begun.append(1)
+        if len(begun) == nth:
+            step()
+        return writing()
+
+    monkeypatch.setattr(db, "writing", counted)
+
+
+def breaks_off() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_draft_that_is_not_wholly_made_or_thrown_away_is_never_frozen(
+    db: Database, record: Record, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record([label(n) for n in range(5)])
+    monkeypatch.setattr(making, "CASES_AT_ONCE", 2)
+    thrown_away = make(freeze_it=False)
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        before(3, breaks_off, db, killed)
+        make()
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        before(2, breaks_off, db, killed)
+        making.discard(db, thrown_away.id, OPERATOR)
+
+    with db.reading() as session:
+        left = rows.listed(session, OPERATOR)
+    assert [(one.number, one.cases, one.is_whole) for one in left] == [(2, 2, False), (1, 3, False)]
+    assert "unfinished" not in left[0].asked
+    for one in left:
+        with pytest.raises(ConflictError, match="not whole"), db.writing() as session:
+            making.freeze(session, one.id, OPERATOR)
+        making.discard(db, one.id, OPERATOR)
+    with db.reading() as session:
+        assert rows.listed(session, OPERATOR) == []
+
+
+def test_who_makes_a_set_that_another_throws_away_meanwhile_is_told(
+    db: Database, record: Record, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record([label(n) for n in range(5)])
+    monkeypatch.setattr(making, "CASES_AT_ONCE", 2)
+
+    def throw_away() -> None:
+        with db.reading() as session:
+            (draft,) = rows.listed(session, OPERATOR)
+        making.discard(db, draft.id, OPERATOR)
+
+    before(3, throw_away, db, monkeypatch)
+
+    with pytest.raises(ConflictError, match="thrown this draft away"):
+        make()
+
+
 def test_no_transaction_of_a_set_writes_more_than_256_rows(
     db: Database, record: Record, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

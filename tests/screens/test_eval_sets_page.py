@@ -145,6 +145,20 @@ def test_who_may_export_reads_and_changes_nothing_and_others_see_nothing(
     assert "There is no such version." in words(opened(db, mine, "x' OR 1=1")).replace("\\", "")
 
 
+def test_a_draft_that_is_not_whole_says_so_and_offers_no_freezing(
+    db: Database, team: Team, record: Record, make: Make
+) -> None:
+    record([label(1)])
+    draft = make("safe", freeze_it=False)
+    with db.writing() as session:
+        session.connection().exec_driver_sql('UPDATE eval_version SET asked = \'{"unfinished":"made"}\'')
+
+    app = opened(db, team.olu, draft.id)
+
+    assert "This draft is not whole" in words(app)
+    assert {"freeze", "discard"} & {one.key for one in app.button} == {"discard"}
+
+
 def test_a_button_of_an_owner_does_nothing_once_the_role_is_gone(
     db: Database, team: Team, record: Record, make: Make
 ) -> None:

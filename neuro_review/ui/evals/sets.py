@@ -87,7 +87,7 @@ def _facts(found: Version, counted: dict[str, int]) -> None:
     verdicts = " · ".join(f"{many:,} {verdict}" for verdict, many in sorted(counted.items())) or "none"
     left = " · ".join(f"{many:,} {why.replace('_', ' ')}" for why, many in sorted(found.left_out.items())) or "none"
     asked = " · ".join(f"{name}: {_shown(value)}" for name, value in found.asked.items() if value) or "every label"
-    state = "a draft; no run takes it before it is frozen"
+    state = "a draft; no run takes it before it is frozen" if found.is_whole else making.NOT_WHOLE
     if found.frozen_at is not None:
         state = f"frozen {phrases.ago(found.frozen_at)} ago; nothing of it changes any more"
     facts = [
@@ -111,7 +111,8 @@ def _shown(value: Any) -> str:
 def _actions(found: Version) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if found.frozen_at is None:
-            st.button("Freeze it", key="freeze", type="primary", on_click=_freeze, args=(found.id,))
+            if found.is_whole:
+                st.button("Freeze it", key="freeze", type="primary", on_click=_freeze, args=(found.id,))
             with st.popover("Discard it …"):
                 st.text("The draft is gone then. The labels themselves stay.")
                 st.button("Discard it", key="discard", on_click=_discard, args=(found.id,))
