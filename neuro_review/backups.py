@@ -20,6 +20,8 @@ from neuro_review.verify import verify
 
 Progress = Callable[[int], None]
 NOT_ALTERED = "Nothing was changed."
+BESIDE = ("-wal", "-shm", "-journal", ".lock", ".migrate.lock")
+"""What SQLite and we keep beside a database; of a living one it holds what was stored last, and who writes."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def backup(database: Database, file: Path, progress: Progress = lambda rows: Non
     """
     if file.exists() and not file.is_file():
         raise InvalidError(f"{file} is not a plain file and is not replaced. Name another.", "file")
-    if database.is_sqlite and file.exists() and file.samefile(database.path):
+    if database.is_sqlite and _is_of(database, file):
         raise InvalidError(f"{file} is the database itself. Name another file.", "file")
     if not file.parent.is_dir():
         raise InvalidError(f"There is no folder {file.parent}. Make it, or name a file in another one.", "file")
@@ -135,6 +137,14 @@ def _opened(file: Path, *, fresh: bool = False) -> Iterator[Database]:
         database.dispose()
 
 
+def _is_of(database: Database, file: Path) -> bool:
+    """Tell whether a file is a SQLite database, or what is kept beside it."""
+    if file.exists() and file.samefile(database.path):
+        return True
+    places = (database.path, database.path.resolve())
+    return file.resolve() in [Path(f"{place}{rest}").resolve() for place in places for rest in BESIDE]
+
+
 def _checked(database: Database, says: str) -> Done:
     report = verify(database)
     if report.first is not None:
@@ -166,7 +176,7 @@ def _beside(file: Path) -> Iterator[Path]:
     try:
         yield made
     finally:
-        for rest in ("", "-wal", "-shm", "-journal", ".lock", ".migrate.lock"):
+        for rest in ("", *BESIDE):
             made.with_name(made.name + rest).unlink(missing_ok=True)
 
 

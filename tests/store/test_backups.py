@@ -285,15 +285,17 @@ def test_a_full_disk_is_called_full_and_no_file_damaged(
     assert not place.exists()
 
 
+@pytest.mark.parametrize("part", ["", "-wal", "-shm", "-journal", ".lock", ".migrate.lock"])
 def test_a_database_is_not_overwritten_by_its_own_backup(
-    url: str, db: Database, story: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    url: str, db: Database, story: dict[str, str], monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     if not db.is_sqlite:
         pytest.skip("PostgreSQL is no file")
     before = everything(db)
 
-    made = call(monkeypatch, url, "backup", str(db.path))
+    made = call(monkeypatch, url, "backup", f"{db.path}{part}")
 
     assert made.exit_code == 1
     assert "is the database itself" in made.output
+    db.dispose()
     assert everything(db) == before
