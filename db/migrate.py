@@ -6,6 +6,7 @@ The whole step is one transaction: revisions, guards and the version note, or no
 import time
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -27,6 +28,7 @@ PATIENCE = 120  # seconds
 # work. A vacuum gives way only to who waits longer.
 STEPS_BACK, STAYS = "500ms", "5s"
 GENTLE = 10  # seconds
+IN_THE_WAY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
@@ -189,8 +191,9 @@ def _migrate_postgres(database: Database) -> bool:
                 _upgrade(connection)
                 return True
         except sa.exc.OperationalError as error:
-            # Another process migrates, or an older one still writes: look again.
-            if not any(words in str(error) for words in ("lock timeout", "deadlock detected")):
+            # Another process migrates, or an older one still writes: look again. By its kind, because PostgreSQL says
+            # it in the language of the server.
+            if not isinstance(error.orig, IN_THE_WAY):
                 raise
             if waited > PATIENCE:
                 raise DatabaseUnusableError(NO_PAUSE) from error

@@ -131,6 +131,27 @@ def test_what_an_older_process_writes_meanwhile_is_counted_and_ends_no_migration
     later.dispose()
 
 
+@pytest.mark.parametrize("kind", ["55P03", "40P01"])
+def test_a_migration_waits_its_turn_whatever_language_postgresql_speaks(
+    db: Database, story: dict[str, str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if db.is_sqlite:
+        pytest.skip("SQLite waits for a writer by itself")
+    age(db)
+    hold, waited = migration._hold, []
+
+    def in_the_way_once(connection: sa.Connection, patience: str) -> None:
+        if not waited:
+            waited.append(patience)
+            connection.exec_driver_sql(f"DO $$ BEGIN RAISE 'Verklemmung entdeckt' USING ERRCODE = '{kind}'; END $$")
+        hold(connection, patience)
+
+    monkeypatch.setattr(migration, "_hold", in_the_way_once)
+
+    assert migrate(db)
+    assert waited
+
+
 def test_a_migration_that_never_gets_its_turn_says_what_to_stop(
     db: Database, story: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
