@@ -20,6 +20,8 @@ from tests.web.server import Server
 MISSING = "wrk is not here: apt-get install wrk"
 CONNECTIONS, IN_FLIGHT = 16, 4
 RUNS = 3
+STREAMLIT = {"STREAMLIT_SERVER_HEADLESS": "true", "STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none"}
+"""As the app's own settings, which lie beside the app."""
 # The texts of the bodies, so that each connection sends one after the other.
 SCRIPT = """
 local bodies = {}
@@ -97,7 +99,8 @@ class Plain(Server):
         """Let it run over the database of an app for the time of the block; gives its address."""
         root = Path(__file__).resolve().parent.parent.parent
         folder = target.folder / "plain"
-        server = cls(folder, PYTHONPATH=str(root), **target.app.environment, NEURO_REVIEW_WORKER="false")
+        own = {"PYTHONPATH": str(root), "NEURO_REVIEW_WORKER": "false", **STREAMLIT}
+        server = cls(folder, **target.app.environment | own)
         try:
             server.wait_until_healthy("/_stcore/health")
             yield server.url
