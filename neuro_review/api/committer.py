@@ -116,8 +116,6 @@ class Committer:
         Raises:
             UnavailableError: too many wait, or the server is ending.
         """
-        if self._ended:
-            raise UnavailableError(ENDING)
         if self._count >= MOST_WAITING:
             raise UnavailableError(BUSY)
         if self._thread is None:
@@ -125,6 +123,8 @@ class Committer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
         with self._lock:
+            if self._ended:  # asked here, because it ends in another thread
+                raise UnavailableError(ENDING)
             self._count += 1
             self._coming.append((asked, future, loop))
             if len(self._coming) == 1:
@@ -134,11 +134,12 @@ class Committer:
     def _hand_over(self) -> None:
         with self._lock:
             coming, self._coming = self._coming, []
-        self._waiting.put(coming)
+            self._waiting.put(coming)
 
     def end(self) -> None:
         """Store what waits, and stop."""
-        self._ended = True
+        with self._lock:
+            self._ended = True
         self._hand_over()  # what came in within this turn of the event loop, too
         self._waiting.put(None)
         if self._thread is not None:

@@ -90,6 +90,21 @@ def test_what_came_in_as_the_server_ends_is_stored_and_answered(storing: Committ
     assert isinstance(submitted(at_the_end()), Answer)
 
 
+def test_what_comes_in_while_the_server_ends_is_told_so_and_waits_for_nothing(
+    storing: Committer, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = storing._start
+
+    def start_and_end() -> None:
+        start()
+        storing.end()
+
+    monkeypatch.setattr(storing, "_start", start_and_end)
+
+    with pytest.raises(UnavailableError, match="ending"):
+        submitted(storing.submit(asked))
+
+
 def test_after_a_moment_without_a_thread_to_be_had_submits_are_stored_again(
     storing: Committer, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
