@@ -23,6 +23,8 @@ PATIENCE = 120.0  # seconds for one answer
 TRY_AGAIN = frozenset({408, 409, 429})
 NO_KEY = "no key"
 """Sent where none is named: to an address of one's own a key of the environment must never go by mistake."""
+MOST_TOKENS = 1_000_000_000
+"""More of one call was not counted."""
 PRICE_LIST = "model_prices_and_context_window_backup.json"
 
 ANY_PRICE = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
@@ -184,7 +186,8 @@ async def complete(way: Way, messages: list[dict[str, Any]], *, response_format:
 def _said(way: Way, answer: Any, latency_ms: int) -> Said:
     choice, usage = answer.choices[0], getattr(answer, "usage", None)
     tokens = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
-    if not any(tokens):  # a server that tells of none: LiteLLM makes noughts of it, but the call was not free
+    # A server that tells of none: LiteLLM makes noughts of it, but the call was not free. Fewer than none is none told.
+    if not any(tokens) or not all(0 <= one <= MOST_TOKENS for one in tokens if one is not None):
         tokens = [None, None]
     # What a model says is mended, not refused: an answer that cannot be stored would end the run, each time anew.
     texts = [

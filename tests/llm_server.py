@@ -38,6 +38,8 @@ class LanguageModel:
     """The API keys that came with them."""
     tells_usage: bool = True
     """Whether it says how many tokens a call took."""
+    tokens: int | None = None
+    """What it says instead of how many a call took, where that is not true."""
     most_at_once: int = 0
     url: str = ""
     _failures: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
@@ -69,6 +71,8 @@ class LanguageModel:
             "id": f"chatcmpl-{len(self.requests)}", "created": int(time.time()), "model": asked["model"],
             "usage": usage(asked, message),
         }  # fmt: skip
+        if self.tokens is not None:
+            whole["usage"] = dict.fromkeys(whole["usage"], self.tokens)
         if asked.get("stream"):
             return StreamingResponse(_stream(whole, message, asked), media_type="text/event-stream")
         reason = "tool_calls" if message.get("tool_calls") else "stop"

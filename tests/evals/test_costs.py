@@ -56,6 +56,26 @@ def test_no_budget_is_kept_with_a_judge_whose_server_tells_no_tokens(
     assert len(llm.requests) == 1
 
 
+@pytest.mark.parametrize("tokens", [-1_000_000, 10**30])
+def test_what_a_server_cannot_have_counted_is_unknown_and_saves_no_budget(
+    db: Database, record: Record, make: Make, llm: LanguageModel, tokens: int  # noqa: F811
+) -> None:  # fmt: skip
+    record([label(n) for n in range(8)])
+    llm.tokens = tokens
+    version, model = make(), at(llm, price=(10.0, 10.0))
+    with db.writing() as session:
+        free = asking.ask(session, OPERATOR, version.ref, Asked((model,)))
+        bound = asking.ask(session, OPERATOR, version.ref, Asked((model,), budget_micro=1_000_000, at_once=1))
+
+    counts = run.work_on(db, free)
+    asked_before = len(llm.requests)
+    with pytest.raises(InvalidError, match="no budget can be kept"):
+        run.work_on(db, bound)
+
+    assert (counts["ok"], counts["unknown_cost"], counts["cost_micro"]) == (8, 8, 0)
+    assert len(llm.requests) == asked_before + 1
+
+
 @pytest.mark.parametrize("dollars", [-1.0, 1e12, float("nan"), float("inf")])
 def test_a_budget_or_a_price_that_is_no_sum_is_refused_with_a_sentence(dollars: float) -> None:
     with pytest.raises(InvalidError, match="A budget is 0 to 1,000,000,000 dollars"):

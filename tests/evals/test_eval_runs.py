@@ -40,7 +40,7 @@ def served() -> Iterator[LanguageModel]:
 
 @pytest.fixture
 def llm(served: LanguageModel) -> LanguageModel:
-    served.answer, served.latency, served.tells_usage = right, 0.0, True
+    served.answer, served.latency, served.tells_usage, served.tokens = right, 0.0, True, None
     served.requests.clear()
     served.keys.clear()
     served._failures.clear()
