@@ -24,6 +24,8 @@ from neuro_review.eval_sets import rows as sets
 MOST_MISSING = 0.10
 """Of the cases: with more of them unanswered, what is left may be the easy ones."""
 TOLD = ("outcome", "difference", "low", "high", "cases", "more_cases_needed")
+LEAST_MARGIN = 0.0001
+"""A smaller one takes more cases than there are customers."""
 WORN_AFTER = 20
 """Gates on one version after which it is taken to be learnt by heart."""
 
@@ -151,8 +153,8 @@ class _Weighed:
 def _weigh(
     session: Session, by: Actor, version_ref: str, baseline: str, candidate: str, margin: float, scorer: str | None
 ) -> _Weighed:
-    if not 0 < margin < 1:
-        raise InvalidError("A margin is a share between 0 and 1, like 0.03 for three points.", "margin")
+    if not LEAST_MARGIN <= margin < 1:
+        raise InvalidError(f"A margin is a share from {LEAST_MARGIN} up to 1, like 0.03 for three points.", "margin")
     version = sets.version(session, version_ref, by)
     by.require(Role.OWNER, version.workflow_id)
     old, new = (find(session, by, ref, version=version.ref) for ref in (baseline, candidate))

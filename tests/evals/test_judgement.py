@@ -237,6 +237,17 @@ def test_unanswered_cases_keep_a_gate_shut(
     assert "10 of 40 cases have no outcome" in said.why
 
 
+@pytest.mark.parametrize("margin", [0.0, 1.0, 1e-200, 1e-6, float("nan")])
+def test_a_margin_that_no_number_of_cases_could_show_is_refused(
+    db: Database, record: Record, make: Make, tried: Callable[..., str], margin: float
+) -> None:
+    record([label(n) for n in range(4)])
+    tried(make(), "better", "worse")
+
+    with db.writing() as session, pytest.raises(InvalidError, match="A margin is a share"):
+        gates.ask(session, OPERATOR, "first", baseline="openai/better", candidate="openai/worse", margin=margin)
+
+
 def test_junit_says_what_the_gate_says(db: Database, record: Record, make: Make, tried: Callable[..., str]) -> None:
     record([label(n) for n in range(60)])
     tried(make(), "better", "worse")
