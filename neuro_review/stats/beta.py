@@ -80,7 +80,7 @@ def quantile(share: float, a: float, b: float) -> float:
         following = x - step if low < x - step < high else (low + high) / 2
         if abs(step) <= CLOSE * min(x, 1 - x):  # what such a step leaves is its third power
             return x - step
-        if abs(following - x) <= 1e-14 + 1e-12 * x or high - low < 1e-15:
+        if abs(following - x) <= 1e-14 + 1e-12 * min(x, 1 - x) or high - low < 1e-15:
             return following
         x = following
     return x

@@ -25,6 +25,14 @@ def test_the_beta_distribution_is_that_of_scipy(a: float, b: float) -> None:
         assert near(beta.below(value, a, b), share, 1e-9)
 
 
+def test_also_the_outermost_values_of_a_beta_distribution_are_those_of_scipy() -> None:
+    from scipy import special
+
+    for share in (1e-6, 1e-4, 0.9999, 0.999999):
+        for a, b in ((6.0, 3.0), (2.0, 4.0), (5.5, 4.5), (0.5, 40.5), (40.5, 0.5)):
+            assert near(beta.quantile(share, a, b), special.betaincinv(a, b, share), 1e-10)
+
+
 def test_the_normal_quantile_is_that_of_the_tables() -> None:
     assert near(proportions.normal_quantile(0.975), 1.959964, 1e-6)
     assert near(proportions.normal_quantile(0.5), 0, 1e-12)
