@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from db import copying, migrate
 from db.engine import DISK_FULL, Database, DatabaseUnusableError, sqlite_file
 from neuro_review.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
@@ -20,6 +22,8 @@ from neuro_review.verify import verify
 
 Progress = Callable[[int], None]
 NOT_ALTERED = "Nothing was changed."
+PATIENCE = 5
+"""Seconds in which others let go of a place."""
 BESIDE = ("-wal", "-shm", "-journal", ".lock", ".migrate.lock")
 """What SQLite and we keep beside a database; of a living one it holds what was stored last, and who writes."""
 
@@ -90,9 +94,10 @@ def restore(file: Path, url: str, progress: Progress = lambda rows: None) -> Don
                     f" PostgreSQL database in NEURO_REVIEW_DATABASE_URL. {NOT_ALTERED}"
                 )
         _one_file(copy)
-        for rest in ("-wal", "-shm"):
-            place.with_name(place.name + rest).unlink(missing_ok=True)
-        _put(copy, place)
+        with _nobody_at(place, url):
+            for rest in ("-wal", "-shm"):
+                place.with_name(place.name + rest).unlink(missing_ok=True)
+            _put(copy, place)
         return done
 
 
@@ -165,6 +170,23 @@ def _refuse_if_full(url: str) -> None:
 
 
 @contextlib.contextmanager
+def _nobody_at(place: Path, url: str) -> Iterator[None]:
+    """Keep others away from a place, and refuse where somebody was there meanwhile: what they store would be lost."""
+    try:
+        with FileLock(f"{place}.migrate.lock", timeout=PATIENCE), FileLock(f"{place}.lock", timeout=PATIENCE):
+            if place.exists() and place.stat().st_size:
+                _refuse_if_full(url)
+                _one_file(place)  # SQLite does so only for who is alone
+            yield
+    except (Timeout, _OpenElsewhereError) as error:
+        raise ConflictError(f"{place} is in use. {NOT_ALTERED} Stop the app and every worker, then restore.") from error
+
+
+class _OpenElsewhereError(DatabaseUnusableError):
+    """Others have this database open."""
+
+
+@contextlib.contextmanager
 def _beside(file: Path) -> Iterator[Path]:
     """Give a name beside a file, on the same disk, and leave nothing of it behind."""
     made = file.with_name(f"{file.name}.{secrets.token_hex(4)}.tmp")
@@ -204,7 +226,8 @@ def _one_file(copy: Path) -> None:
             connection.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as error:
         _refuse_if_disk_full(error)
-        raise DatabaseUnusableError(f"{copy} could not be completed: {error}. {NOT_ALTERED}") from error
+        said = f"{copy} could not be completed: {error}. {NOT_ALTERED}"
+        raise (_OpenElsewhereError if "locked" in str(error) else DatabaseUnusableError)(said) from error
 
 
 def _refuse_if_disk_full(error: sqlite3.Error) -> None:

@@ -14,12 +14,12 @@ from db.clock import SECOND
 from db.copying import TABLES, is_empty
 from db.engine import Database, DatabaseUnusableError
 from db.migrate import migrate
-from db.tables import Verdict
+from db.tables import Role, Verdict
 from neuro_review import access, audit, backups, decisions, releases
 from neuro_review.__main__ import main
 from neuro_review.decisions import Opinion
 from neuro_review.verify import verify
-from tests.conftest import Clock
+from tests.conftest import OPERATOR, Clock
 from tests.engines import Postgres
 
 SECRET = "a secret of the tests, long enough to count"
@@ -150,6 +150,56 @@ def test_a_database_with_data_is_never_restored_over(
     assert restored.exit_code == 1
     assert "There is a database with data" in restored.output
     assert everything(db) == before
+
+
+def test_a_database_that_somebody_has_open_is_not_replaced(
+    url: str, db: Database, story: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not db.is_sqlite:
+        pytest.skip("PostgreSQL is copied into, row by row")
+    file, place = tmp_path / "backup.db", tmp_path / "place.db"
+    assert call(monkeypatch, url, "backup", str(file)).exit_code == 0
+    app = Database(f"sqlite:///{place}")
+    migrate(app)  # an app that waits for its first visit
+
+    refused = call(monkeypatch, f"sqlite:///{place}", "restore", str(file))
+    app.ping()
+    app.dispose()
+    restored = call(monkeypatch, f"sqlite:///{place}", "restore", str(file))
+
+    assert (refused.exit_code, restored.exit_code) == (1, 0)
+    assert "is in use. Nothing was changed. Stop the app and every worker" in refused.output
+    same(f"sqlite:///{place}", db).dispose()
+
+
+def test_what_came_in_while_a_backup_was_looked_through_is_not_replaced(
+    url: str, db: Database, story: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not db.is_sqlite:
+        pytest.skip("PostgreSQL is copied into, and refuses what is there already")
+    file, place, check = tmp_path / "backup.db", tmp_path / "place.db", backups._checked
+    assert call(monkeypatch, url, "backup", str(file)).exit_code == 0
+
+    def look_and_begin(database: Database, says: str) -> backups.Done:
+        """Begin at the same place meanwhile, as an app does that its service starts again."""
+        done = check(database, says)
+        begun = Database(f"sqlite:///{place}")
+        migrate(begun)
+        with begun.writing() as session:
+            access.add_person(session, OPERATOR, "Ada", "ada@example.com", Role.ADMIN, password_hash="-")
+        begun.dispose()
+        return done
+
+    monkeypatch.setattr(backups, "_checked", look_and_begin)
+
+    refused = call(monkeypatch, f"sqlite:///{place}", "restore", str(file))
+
+    assert refused.exit_code == 1
+    assert "There is a database with data" in refused.output
+    there = Database(f"sqlite:///{place}")
+    with there.reading() as session:
+        assert session.connection().exec_driver_sql("SELECT name FROM person").scalar_one() == "Ada"
+    there.dispose()
 
 
 SPOILED = ["cut short", "another program's", "text", "a row edited", "missing"]
