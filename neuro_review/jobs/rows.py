@@ -14,6 +14,8 @@ from neuro_review.errors import NotFoundError
 from neuro_review.jobs.files import ID, LASTS
 
 MOST_SHOWN = 10
+MOST_LOOKED_AT = 1_000
+"""More than one person asks for in the day that files are kept."""
 NEEDS = {JobKind.IMPORT: Role.OWNER, JobKind.EXPORT: Role.EXPORT, JobKind.EVAL: Role.OWNER}
 """The role in the workflow without which a job is neither taken on, nor run, nor its files given out."""
 NOT_THERE = "There is no such job, or it is somebody else's."
@@ -81,10 +83,13 @@ OF_RUNS = sa.text(
 ).bindparams(sa.bindparam("asked", expanding=True, type_=sa.String))
 
 
-def mine(session: Session, by: Actor, kind: JobKind, *, most: int = MOST_SHOWN) -> list[Job]:
-    """Return what this person asked for last, the newest first."""
-    asked = {"person": by.person_id, "kind": kind, "most": most}
-    return [_job(row) for row in session.connection().execute(MINE, asked)]
+def mine(
+    session: Session, by: Actor, kind: JobKind, *, most: int = MOST_SHOWN, eval_set: str | None = None
+) -> list[Job]:  # fmt: skip
+    """Return what this person asked for last, the newest first; or of that only what is of a version of an eval set."""
+    asked = {"person": by.person_id, "kind": kind, "most": most if eval_set is None else MOST_LOOKED_AT}
+    found = [_job(row) for row in session.connection().execute(MINE, asked)]
+    return [job for job in found if eval_set in (None, job.asked.get("set"))][:most]
 
 
 def one(session: Session, job_id: str, by: Actor) -> Job:

@@ -46,8 +46,7 @@ def _watched(kind: JobKind, eval_set: str | None = None) -> None:
 
 def _mine(kind: JobKind, eval_set: str | None) -> list[Job]:
     with ui.read() as session:
-        found = rows.mine(session, ui.person(), kind)
-    return [job for job in found if eval_set in (None, job.asked.get("set"))]
+        return rows.mine(session, ui.person(), kind, eval_set=eval_set)
 
 
 def _list(kind: JobKind, was_live: bool, eval_set: str | None) -> None:

@@ -153,3 +153,16 @@ def test_a_hostile_name_of_a_set_stays_text_and_names_no_file(
     (job,) = mine(db, team.olu)
     assert set(job.result["file"]) <= set("abcdefghijklmnopqrstuvwxyz0123456789-TZ.")
     assert version.ref in words(app)
+
+
+def test_an_export_of_a_version_stands_on_its_page_however_many_others_came_after_it(
+    db: Database, team: Team, record: Record, make: Make
+) -> None:
+    record([label(1)])
+    version, other = make("safe"), make("other")
+    for one in (version, *[other] * rows.MOST_SHOWN):
+        ask(db, team.olu, one.id)
+        work(db)
+
+    assert "1 line · " in words(opened(db, team.olu, version.id))
+    assert len(mine(db, team.olu)) == rows.MOST_SHOWN
