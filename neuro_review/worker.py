@@ -135,7 +135,12 @@ def start_child() -> subprocess.Popen[bytes]:
 def keep_alive(ended: threading.Event) -> None:
     """Start the worker and start it again whenever it ends, until told to end it for good."""
     while not ended.is_set():
-        child = start_child()
+        try:
+            child = start_child()
+        except OSError as error:  # whoever keeps it alive must not end with it: nothing would leave any more
+            LOG.error("The background worker could not be started, and is tried again: %s", error.strerror)
+            ended.wait(AFTER_A_FAILURE)
+            continue
         while child.poll() is None and not ended.wait(LOOKED_AFTER_EVERY):
             pass
         if ended.is_set():

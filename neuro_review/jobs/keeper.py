@@ -69,7 +69,12 @@ def next_one(database: Database, kinds: Collection[JobKind] = tuple(JobKind)) ->
 
 def work_on(database: Database, held: Claim, stop: threading.Event) -> None:
     """Run a job in a process of its own until it ends, or stop it when told to."""
-    child = start(database, held)
+    try:
+        child = start(database, held)
+    except OSError:  # the machine has no room for a process now; the job has not failed
+        with database.writing() as session:
+            leases.let_go(session, held, counts=False)
+        raise
     while child.poll() is None and not stop.wait(0.1):
         pass
     told = child.poll() is None

@@ -304,6 +304,27 @@ def test_a_job_whose_process_breaks_each_time_ends_with_a_sentence(
     assert begun == list(range(1, MOST_ATTEMPTS + 1))
 
 
+def test_a_job_for_which_the_machine_has_no_room_waits_and_has_not_failed(
+    db: Database, ask_import: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, start = [], keeper.start
+
+    def no_room_at_first(database: Database, held: leases.Claim) -> subprocess.Popen[bytes]:
+        tried.append(held.attempt)
+        if len(tried) <= MOST_ATTEMPTS:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return start(database, held)
+
+    monkeypatch.setattr(keeper, "start", no_room_at_first)
+    monkeypatch.setattr(keeper, "AFTER_A_FAILURE", 0.01)
+    job_id = ask_import(csv_of(1))
+
+    with kept(db):
+        job = until(lambda: (found := find(db, job_id)).finished_at and found)
+
+    assert (job.state, tried) == (JobState.DONE, [1] * (MOST_ATTEMPTS + 1))
+
+
 def test_progress_is_told_while_it_lasts(db: Database, ask_import: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "TOLD_EVERY", 0.01)
     job_id, seen = ask_import(csv_of(MANY // 4)), []

@@ -51,6 +51,29 @@ def test_a_worker_that_ends_by_itself_is_started_again(children: list[subprocess
     assert [child.poll() is not None for child in children] == [True, True]
 
 
+def test_a_worker_is_started_again_also_after_a_moment_in_which_the_machine_had_room_for_none(
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, tried, start = threading.Event(), [], worker.start_child
+
+    def no_room_at_first() -> subprocess.Popen[bytes]:
+        tried.append(1)
+        if len(tried) == 1:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return start()
+
+    monkeypatch.setattr(worker, "start_child", no_room_at_first)
+    keeper = threading.Thread(target=worker.keep_alive, args=(ended,))
+    keeper.start()
+
+    while keeper.is_alive() and not children:
+        time.sleep(0.01)
+    ended.set()
+    keeper.join(20)
+
+    assert children
+
+
 def test_an_item_that_cannot_leave_keeps_no_other(
     db: Database, team: Team, moved_clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
