@@ -7,6 +7,7 @@ percentile. A caller alone waits for nobody.
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -192,7 +193,7 @@ class Committer:
         for (_, future, loop), outcome in zip(group, outcomes, strict=True):
             loops.setdefault(loop, []).append((future, outcome))
         for loop, pairs in loops.items():
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # it has closed: nobody waits there any more
                 loop.call_soon_threadsafe(_tell, pairs)
 
 

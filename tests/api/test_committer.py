@@ -105,6 +105,17 @@ def test_what_comes_in_while_the_server_ends_is_told_so_and_waits_for_nothing(
         submitted(storing.submit(asked))
 
 
+def test_an_event_loop_that_closes_in_this_moment_ends_nobody_elses_submits(
+    storing: Committer, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = asyncio.SelectorEventLoop()
+    closed.close()
+    monkeypatch.setattr(closed, "is_closed", lambda: False)  # as it was when it was asked
+    storing._waiting.put([(asked, asyncio.Future(loop=closed), closed)])
+
+    assert isinstance(submitted(storing.submit(asked)), Answer)
+
+
 def test_after_a_moment_without_a_thread_to_be_had_submits_are_stored_again(
     storing: Committer, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
