@@ -163,7 +163,11 @@ def number(request: Request, name: str, default: float, most: float, *, whole: b
 
 def application(gate: Gate) -> ASGIApp:
     """Return the API as an ASGI application, to be mounted under `/api`."""
-    api = FastAPI(title="Neuro Review", version="1", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
+    api = FastAPI(
+        title="Neuro Review", version="1", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json",
+        # A redirect names the scheme that we see: behind a proxy it would lead a text out of the encrypted line.
+        redirect_slashes=False,
+    )  # fmt: skip
     api.openapi = lambda: document.document(api)  # type: ignore[method-assign]
     _submitting(api, gate)
     _withdrawing(api, gate)
@@ -190,7 +194,7 @@ class Direct:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        endpoint = self.calls.get((scope["method"], path)) if scope["type"] == "http" else None
+        endpoint = self._called(scope["method"], path) if scope["type"] == "http" else None
         if endpoint is None:
             await self.api(scope, receive, send)
             return
@@ -202,6 +206,9 @@ class Direct:
         except HTTPException as error:
             response = await _http(request, error)
         await response(scope, receive, send)
+
+    def _called(self, method: str, path: str) -> Callable[[Request], Awaitable[Response]] | None:
+        return self.calls.get((method, path)) or self.calls.get((method, path.removesuffix("/")))
 
 
 def _submitting(api: FastAPI, gate: Gate) -> None:

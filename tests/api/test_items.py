@@ -341,3 +341,14 @@ def test_an_application_with_the_largest_numbers_there_are_stops_nobodys_submits
 
     assert taken == [201] * 2000
     shop.submit()
+
+
+def test_an_address_with_a_slash_too_many_leads_no_text_elsewhere(shop: Shop) -> None:
+    output = {"workflow": shop.workflow, "model": "larch", "output": "Model text."}
+    made = shop.http.post("/api/v1/items/", json=output, headers=shop.headers, follow_redirects=False)
+    asked = shop.http.get(f"/api/v1/items/{made.json().get('id')}/", headers=shop.headers, follow_redirects=False)
+
+    # A redirect would name the scheme that this server sees, and behind a proxy that is not the encrypted one.
+    assert (made.status_code, asked.status_code) == (201, 404)
+    assert asked.json()["error"]["code"] == "not_found"
+    assert not {"location"} & {*made.headers, *asked.headers}
