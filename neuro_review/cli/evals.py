@@ -7,10 +7,10 @@ import click
 import orjson
 
 from db.tables import GateOutcome
-from neuro_review import scorers
+from neuro_review import phrases, scorers
 from neuro_review.cli.base import open_database, operator, print_json, progress_bar, told
 from neuro_review.errors import UnavailableError
-from neuro_review.eval_runs import asking, comparing, gates, judges, outcomes, reviewing, rows
+from neuro_review.eval_runs import asking, comparing, failing, gates, judges, outcomes, reviewing, rows
 from neuro_review.eval_runs import run as runs
 from neuro_review.eval_runs.asking import Asked
 from neuro_review.eval_runs.comparing import Comparison
@@ -102,10 +102,14 @@ def run(
         runs.work_on(database, run_id, told=lambda done, of, _counts: show(done, of or 1) if show else None)
     with database.reading() as session:
         done = rows.run(session, run_id, operator())
+        failed = rows.failures(session, run_id)
     if as_json:
         print_json(as_dict(done))
     else:
         click.echo(_sentence(done))
+    for one in failed:
+        click.echo(f"{phrases.count(one.answers, 'answer')} of {one.model} failed: {one.error}."
+                   f" {failing.advice(one.error)}", err=True)  # fmt: skip
 
 
 def _judge(model: str | None, api_base: str | None, reached: dict[str, Any]) -> Way | None:

@@ -26,6 +26,10 @@ MOST_MISSING = 0.10
 TOLD = ("outcome", "difference", "low", "high", "cases", "more_cases_needed")
 LEAST_MARGIN = 0.0001
 """A smaller one takes more cases than there are customers."""
+WAY_ON = (
+    "Let the runs go on where answers are missing; where none is, no scorer speaks of these cases: start a run with f1"
+    " and must_not, or with a judge. Then ask again."
+)
 WORN_AFTER = 20
 """Gates on one version after which it is taken to be learnt by heart."""
 
@@ -187,10 +191,7 @@ def _said(found: Comparison, margin: float, asked_before: int) -> Gate:
 
 def _why(found: Comparison, margin: float, outcome: GateOutcome, missing: int, more: int) -> str:
     if missing > MOST_MISSING * found.of:
-        return (
-            f"{missing:,} of {found.of:,} cases have no outcome for both, and they may be the hard ones. Let the"
-            " runs go on, then ask again."
-        )
+        return f"{missing:,} of {found.of:,} cases have no outcome for both, and they may be the hard ones. {WAY_ON}"
     assert found.gate is not None
     return _in_words(found.gate, found.cases, margin, outcome, more)
 

@@ -32,6 +32,8 @@ BEHIND_PEOPLE = 0.1
 AMONG_PEOPLE = 0.9
 """What two reviewers' kappa is taken to be while too few outputs were seen by two (measured: .93 and .86)."""
 
+UNPARSED = " What it said of {:,} more was not understood: it has to answer in JSON, which not every model can."
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -135,7 +137,8 @@ def _why_not(whole: Agreement, people: float, last_at: int | None, *, is_current
     if whole.outputs < FEWEST or whole.bad < FEWEST_BAD:
         return (
             f"Not enough reviewed outputs yet: {whole.outputs} of {FEWEST}, {whole.bad} of {FEWEST_BAD} bad."
-            f" Run it on the candidate `{RECORDED}` of an eval set."
+            + (UNPARSED.format(whole.unparsed) if whole.unparsed else "")
+            + f" Run it on the candidate {RECORDED} of an eval set."
         )
     if last_at is None or now() - last_at > LASTS:
         return "It was last held against the reviewers more than 30 days ago. Do so again."

@@ -76,6 +76,8 @@ def answers(asked: dict[str, Any]) -> str:
     said, model = asked["messages"][-1]["content"], asked["model"]
     if model.startswith("judge"):
         answer = said.split("[BEGIN ANSWER]\n")[1].split("\n[END ANSWER]")[0]
+        if model == "judge-mumbles":
+            return "Well, it depends."
         good = answer.startswith("answer") if model == "judge" else True
         return f'{{"reason": "because", "verdict": "{"good" if good else "bad"}"}}'
     n = NUMBERS[said]

@@ -5,14 +5,17 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import orjson
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from db.engine import Database
 from neuro_review import content
 from neuro_review import llm as llm_door
+from neuro_review.__main__ import main
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
-from neuro_review.eval_runs import asking, foreseen, run
+from neuro_review.eval_runs import asking, failing, foreseen, run
 from neuro_review.eval_runs import rows as run_rows
 from neuro_review.eval_runs.asking import RECORDED, Asked
 from neuro_review.eval_runs.storing import Row, Work
@@ -423,3 +426,21 @@ def test_a_price_that_is_read_without_litellm_is_what_litellm_counts_with(model:
     if price is not None:
         assert llm_door._cost(way, 10_000, 0) == pytest.approx(price[0] * 10_000, abs=1)
         assert llm_door._cost(way, 0, 10_000) == pytest.approx(price[1] * 10_000, abs=1)
+
+
+def test_the_command_says_why_answers_failed_and_what_to_do(
+    db: Database, record: Record, make: Make, llm: LanguageModel, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", url)
+    record([label(1), label(2)])
+    llm.fail(401, 2)
+
+    said = CliRunner().invoke(
+        main, ["eval", "run", make().ref, "--model", "openai/m", "--api-base", llm.url, "--json"]
+    )  # fmt: skip
+
+    assert (said.exit_code, orjson.loads(said.stdout)["errors"]) == (0, 2), said.stderr
+    assert "2 answers of openai/m failed: AuthenticationError 401. The key is wrong or missing" in said.stderr
+    assert failing.advice("APIConnectionError").startswith("The server could not be reached")
+    assert failing.advice("Timeout").startswith("The provider took too long")
+    assert failing.advice("OddError 418") == failing.LOOK

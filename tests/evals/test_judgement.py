@@ -335,6 +335,7 @@ def test_a_judge_is_fit_only_once_it_agrees_with_the_reviewers(
     version = make()
     tried(version, RECORDED, judge="judge")
     tried(version, RECORDED, judge="judge-says-yes")
+    tried(version, RECORDED, judge="judge-mumbles")
 
     def cards() -> dict[str, judges.Card]:
         with db.reading() as session:
@@ -349,6 +350,7 @@ def test_a_judge_is_fit_only_once_it_agrees_with_the_reviewers(
     assert lazy.all.sensitivity is not None and lazy.all.sensitivity.rate == 0
     assert lazy.all.kappa is not None and lazy.all.kappa.rate == 0
     assert "agrees with the reviewers less" in (lazy.why_not or "")
+    assert "What it said of 120 more was not understood" in (cards()["openai/judge-mumbles"].why_not or "")
 
     moved_clock.forward(31 * DAY)
     assert "30 days" in (cards()["openai/judge"].why_not or "")

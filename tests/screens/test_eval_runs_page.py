@@ -501,6 +501,21 @@ def test_the_model_in_use_is_what_candidates_are_held_against(
     assert "points fewer bad cases than before" in words(app)
 
 
+def test_a_run_without_one_answer_is_not_called_done(
+    db: Database, team: Team, record: Record, make: Make, served: LanguageModel
+) -> None:
+    record([label(1), label(2)])
+    run_id = asked_by_olu(db, team, make(), asking.way("openai/better", endpoint="own"))
+    served.fail(404, 2)
+    work(db)
+
+    app = opened(db, team.olu, run=run_id)
+
+    assert "no answer" in badges(app) and "done" not in badges(app)
+    assert "It has ended without one answer." in words(app)
+    assert "There is no model of this name there." in markup(app)
+
+
 def test_a_judge_is_fit_unfit_or_expired_and_no_gate_rests_on_an_unfit_one(
     db: Database, team: Team, record: Record, make: Make, tried: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -524,6 +539,7 @@ def test_a_judge_is_fit_unfit_or_expired_and_no_gate_rests_on_an_unfit_one(
     press(refused, "ask_gate")
     assert "inconclusive" in badges(refused)  # by f1 alone the five rejected cases have no outcome
     assert "5 of 15 cases have no outcome for both" in words(refused)
+    assert "no scorer speaks of these cases: start a run with f1 and must" in words(refused)
 
     with db.writing() as session:
         session.connection().exec_driver_sql(f"INSERT INTO rubric VALUES ({team.support.id}, 1, 'Be polite.', 1, 'x')")

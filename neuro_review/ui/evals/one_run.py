@@ -7,7 +7,7 @@ from db.clock import new_id
 from neuro_review import phrases, ui
 from neuro_review.access import Actor
 from neuro_review.eval_runs import asking as evals
-from neuro_review.eval_runs import rows
+from neuro_review.eval_runs import failing, rows
 from neuro_review.eval_runs.asking import RECORDED
 from neuro_review.eval_runs.rows import Run
 from neuro_review.jobs import asking
@@ -21,19 +21,6 @@ from neuro_review.words import Role
 
 LOOKED_AT_EVERY = 1.0  # seconds, while it is under way
 COUNTED_EVERY = 10.0  # seconds: counting what thousands of answers come to takes half of one
-# What a provider answered, and what can be done about it.
-ADVICE = {
-    "400": "The provider refused the request: often a prompt that is too long, or a parameter that it does not know.",
-    "401": "The key is wrong or missing in the environment of the server.",
-    "402": "The account at the provider has no money left.",
-    "403": "The key may not use this model.",
-    "404": "There is no model of this name there.",
-    "408": "The provider took too long. Let the run go on later, or with fewer calls at a time.",
-    "429": "Too many calls, also after waiting. Let the run go on later, or start one with fewer calls at a time.",
-    "500": "The provider broke down. Let the run go on later.",
-    "503": "The provider was overloaded. Let the run go on later.",
-}
-UNREACHABLE = "The server could not be reached. Look whether it runs at this address, then let the run go on."
 
 
 def draw(run_id: str, by: Actor) -> None:
@@ -123,17 +110,15 @@ def _failures(run: Run) -> None:
         found = rows.failures(session, run.id)
     st.header("What failed")
     each: list[list[Cell]] = [
-        [one.model, f"{one.answers:,}", tables.short(one.error), tables.Html(f"<span>{_advice(one.error)}</span>")]
+        [
+            one.model,
+            f"{one.answers:,}",
+            tables.short(one.error),
+            tables.Html(f"<span>{failing.advice(one.error)}</span>"),
+        ]
         for one in found
     ]
     tables.table("What failed", ("Candidate", "Answers", "Failure", "What to do"), each, right=(1,))
-
-
-def _advice(error: str) -> str:
-    status = error.rpartition(" ")[2]
-    if error.startswith("APIConnectionError"):
-        return UNREACHABLE
-    return ADVICE.get(status, ADVICE["408"] if error.startswith("Timeout") else "Look into the log of the provider.")
 
 
 def _asked(run: Run) -> None:

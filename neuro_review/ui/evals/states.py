@@ -32,6 +32,7 @@ ENDED = {
     ),
     RunOutcome.FAILED: State("failed", "red", "It broke off. It can go on where it stopped.", False),
 }
+NONE_CAME = State("no answer", "red", "It has ended without one answer. Look what failed, then let it go on.", False)
 STOPPING = State("stopping", "orange", "It stops: no call begins any more, and what is under way is stored.", True)
 RUNNING = State("running", "blue", "You can leave this page: the run goes on, and is found here again.", True)
 WAITING = State("waiting", "gray", "It waits for its turn: one run at a time is worked on.", True)
@@ -43,6 +44,8 @@ LEFT = State("interrupted", "orange", "Nobody works on it any more. It can go on
 
 def of(run: Run, job: Job | None) -> State:
     """Return how a run stands; `job` is the newest one that works on it."""
+    if run.outcome is RunOutcome.DONE and run.errors and run.errors == run.done:
+        return NONE_CAME
     if run.outcome is not None:
         return ENDED[run.outcome]
     if run.is_worked_on:
