@@ -167,7 +167,7 @@ def _verdict(
     names = _all([best.model, *(one.model for one in equals)])
     near = min(equals, key=lambda one: (one.row.estimate.rate or 0.0) - (best.row.estimate.rate or 0.0))
     missing += _more(best, near)
-    because = f"No difference between {names} is more than chance so far"
+    because = f"No difference between {names} is proven so far"
     priced = [(one.cost_per_output, one.model) for one in (best, *equals) if one.cost_per_output is not None]
     if len(priced) < len(equals) + 1:
         return None, f"{because}.", missing.strip()

@@ -175,6 +175,7 @@ def test_of_models_that_chance_may_have_put_in_order_none_is_favoured_and_the_ch
 
     assert not found.pairs[0].real
     assert found.favoured is None
+    assert found.because.startswith("No difference between dear and cheap is proven so far; ")
     assert "of these cheap costs least" in found.because
     assert "more labels each would tell dear and cheap apart" in found.missing
     assert [one.on_front for one in found.models] == [True, True]

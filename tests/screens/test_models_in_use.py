@@ -13,7 +13,7 @@ from neuro_review.access import Actor
 from neuro_review.eval_runs import gates
 from neuro_review.eval_sets.rows import Version
 from neuro_review.models import Use
-from neuro_review.ui.models.changing import ON_TRIAL, OTHER
+from neuro_review.ui.models.changing import NEEDS_REASON, ON_TRIAL, OTHER
 from tests.conftest import Team
 from tests.evals.conftest import label
 from tests.screens.test_quality_page import HOSTILE, markup, signed_in, words
@@ -62,7 +62,9 @@ def test_an_owner_names_a_model_tries_another_on_a_share_and_goes_back(db: Datab
     assert "temperature 0" in said(app)
     assert "what we call today" in said(app)
 
+    assert NEEDS_REASON in said(app)
     app.segmented_control(key=f"traffic_{flow}").set_value(ON_TRIAL).run()
+    assert NEEDS_REASON not in said(app)
     app.text_input(key=f"name_{flow}").input("openai/b")
     app.text_input(key=f"called_{flow}").input("{}")
     app.number_input(key=f"share_{flow}").set_value(20.0)

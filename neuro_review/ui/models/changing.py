@@ -60,6 +60,8 @@ def form(workflow_id: int, by: Actor, rows: list[Use]) -> None:
             tested = known.get(chosen)
         _chosen(workflow_id, tested)
         on_trial = bool(rows) and _traffic(workflow_id)
+        if not on_trial and (tested is None or not tested.passed):
+            st.caption(NEEDS_REASON if tested is None else NOT_SHOWN)
         if on_trial or tested is None or not tested.passed:
             st.text_input(
                 "Why (optional)" if on_trial else "Why", key=f"why_{workflow_id}", max_chars=saying.LONGEST_REASON
@@ -86,14 +88,11 @@ def _chosen(workflow_id: int, tested: Tested | None) -> None:
         with st.grid(2, min_column_width=240):
             st.text_input("Name", key=f"name_{workflow_id}", max_chars=500, placeholder="openai/gpt-4o")
             st.text_input("Parameters (JSON)", key=f"called_{workflow_id}", placeholder='{"temperature": 0}')
-        st.caption(NEEDS_REASON)
         return
     ui.plain(f"As it was tried: {saying.called(tested.parameters)}")
     said = saying.measured(tested)
     answer = saying.SHORT[tested.outcome]
     ui.plain(f"{answer[0].upper()}{answer[1:]}: {said}. Asked {phrases.ago(tested.at)} ago by {tested.who}.")
-    if not tested.passed:
-        st.caption(NOT_SHOWN)
 
 
 def _traffic(workflow_id: int) -> bool:
