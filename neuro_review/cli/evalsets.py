@@ -52,6 +52,7 @@ def create(
         print_json(as_dict(made))
     else:
         click.echo(_sentence(made))
+        _tell("became no case", _counted(made.left_out))
 
 
 @evalset_command.command("freeze")
@@ -106,10 +107,12 @@ def show(ref: str, with_cases: bool, against: str | None, as_json: bool) -> None
         print_json(shown)
         return
     click.echo(_sentence(one))
-    for name in ("asked", "verdicts", "left_out", "against"):
-        if shown.get(name):
-            counted = ", ".join(f"{key} {value}" for key, value in shown[name].items())
-            click.echo(f"  {name.replace('_', ' ')}: {counted}")
+    _tell("asked for", ", ".join(f"{name} {_value(value)}" for name, value in one.asked.items() if value))
+    _tell("verdicts", _counted(shown["verdicts"]))
+    _tell("became no case", _counted(one.left_out))
+    if against:
+        since: dict[str, Any] = dict(shown["against"])
+        _tell(f"since {since.pop('version')}", _counted(since))
     for case in shown.get("items", []):
         click.echo(f"{case['position']:>6}  {case['verdict']:<8}{case['item_id']}  {(case['prompt'] or '')[:80]!r}")
 
@@ -128,3 +131,16 @@ def _sentence(one: Version) -> str:
     state = f"frozen, {one.content_hash[:12]}" if one.content_hash else draft
     out = ", held out of training" if one.held_out else ""
     return f"{one.ref}: {one.cases:,} {'case' if one.cases == 1 else 'cases'} of “{one.workflow}” ({state}{out})"
+
+
+def _tell(what: str, said: str) -> None:
+    if said:
+        click.echo(f"  {what}: {said}")
+
+
+def _counted(found: dict[str, int]) -> str:
+    return ", ".join(f"{many:,} {what.replace('_', ' ')}" for what, many in found.items())
+
+
+def _value(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -9,8 +9,11 @@ from neuro_review import phrases, workflows
 from neuro_review.cli.base import open_database, operator, print_json, told
 from neuro_review.quality import table
 from neuro_review.quality.estimates import Estimate
-from neuro_review.quality.periods import Per, Window
+from neuro_review.quality.periods import ALL_TIME, Per, Window
 from neuro_review.quality.table import By, ReasonRow, Row
+
+NOTHING = "Nothing was labelled here yet. Review some outputs, or import labels."
+NOTHING_IN_WINDOW = "Nothing that came in on these days was labelled. Leave out --since and --until to see every day."
 
 
 class Day(click.ParamType[date]):
@@ -37,13 +40,17 @@ class Day(click.ParamType[date]):
 @told
 def quality_command(workflow_name: str, what: str, since: date | None, until: date | None, as_json: bool) -> None:
     """Show how many outputs are bad, with 95 % intervals, weighted for how the labels were chosen; days are UTC."""
+    if since and until and since > until:
+        raise click.UsageError(f"No day is between {since} and {until}. Give --since the earlier day.")
     by, window = By(what), Window.of(since, until)
     with open_database().reading() as session:
         flow = workflows.by_name(session, " ".join(workflow_name.split()))
         if by is By.REASON:
             bad_for = table.reasons(session, operator(), flow.id, window=window)
             _show(
-                [table.reason_as_json(row) for row in bad_for] if as_json else None, [_reason(one) for one in bad_for]
+                [table.reason_as_json(row) for row in bad_for] if as_json else None,
+                [_reason(one) for one in bad_for],
+                window,
             )
             return
         if by is By.REVIEWER:
@@ -51,16 +58,14 @@ def quality_command(workflow_name: str, what: str, since: date | None, until: da
         else:
             per = Per.ALL if by is By.MODEL else Per(what)
             rows = table.rows(session, operator(), flow.id, per=per, split=by is By.MODEL, window=window)
-    _show([table.as_json(by, row) for row in rows] if as_json else None, [_sentence(row) for row in rows])
+    _show([table.as_json(by, row) for row in rows] if as_json else None, [_sentence(row) for row in rows], window)
 
 
-def _show(values: list[dict[str, Any]] | None, lines: list[str]) -> None:
+def _show(values: list[dict[str, Any]] | None, lines: list[str], window: Window) -> None:
     if values is not None:
         print_json(values)
     else:
-        click.echo(
-            "\n".join(lines) if lines else "Nothing was labelled here yet. Review some outputs, or import labels."
-        )
+        click.echo("\n".join(lines) or (NOTHING if window == ALL_TIME else NOTHING_IN_WINDOW))
 
 
 def _sentence(row: Row) -> str:

@@ -12,6 +12,8 @@ from db.tables import CaseKind, Role
 from neuro_review.access import Actor
 from neuro_review.errors import InvalidError, NotFoundError
 
+MOST_NAMED = 3
+
 
 @dataclass(frozen=True)
 class Version:
@@ -124,9 +126,11 @@ def version(session: Session, ref: str, by: Actor) -> Version:
     name, _, number = ref.partition("@")
     if number and not (number.isascii() and number.isdecimal() and len(number) < 9):
         raise InvalidError(f"“{ref}” names no version. Write NAME@NUMBER, like support@3.")
-    rows = [
-        row for row in session.connection().execute(BY_NAME, {"name": name}) if not number or row.number == int(number)
-    ]
+    every = list(session.connection().execute(BY_NAME, {"name": name}))
+    rows = [row for row in every if not number or row.number == int(number)]
+    if not rows and any(by.may(Role.EXPORT, row.workflow_id) for row in every):
+        there = ", ".join(f"{name}@{row.number}" for row in sorted(every, key=lambda one: -one.number)[:MOST_NAMED])
+        raise NotFoundError(f"The eval set “{name}” has no version {number}. The newest are: {there}.")
     if not rows:
         raise NotFoundError(f"There is no eval set “{ref}”. Make one with: evalset create NAME --workflow W.")
     by.require(Role.EXPORT, rows[0].workflow_id)

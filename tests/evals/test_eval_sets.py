@@ -14,7 +14,7 @@ from db.clock import SECOND, parse_iso
 from db.engine import Database
 from db.tables import CaseKind, Verdict
 from neuro_review.__main__ import main
-from neuro_review.errors import ConflictError, InvalidError, NotAllowedError
+from neuro_review.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from neuro_review.eval_sets import choosing, making, rows
 from neuro_review.eval_sets.choosing import Stratum, Wanted
 from neuro_review.eval_sets.rows import Case, Version
@@ -422,3 +422,26 @@ def test_instructions_that_all_prompts_share_make_no_two_cases_alike(
     made = make()
 
     assert (made.cases, made.left_out) == (5, {"near_duplicate": 1})
+
+
+def test_the_command_says_what_became_no_case_and_which_versions_there_are(
+    db: Database, record: Record, url: str, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", url)
+    record([label(1), label(2), label(3, "reject")])
+
+    def call(*words: str) -> str:
+        return CliRunner().invoke(main, ["evalset", *words]).output
+
+    made = call("create", "exam", "--workflow", "support", "--sample", "2", "--by", "verdict")
+    assert made.startswith("exam@1: 2 cases of “support” (frozen, ")
+    assert "  became no case: 1 not sampled\n" in made
+    record([label(4, prompt=None)])
+    assert "  became no case: 1 no prompt\n" in call("create", "exam", "--workflow", "support")
+    shown = call("show", "exam@2", "--against", "exam@1")
+    assert "  verdicts: 2 approve, 1 reject\n" in shown
+    assert "  since exam@1: 1 added, 0 removed, 0 changed, 2 same\n" in shown
+    assert "  asked for: sample 2, shares verdict" in call("show", "exam@1")
+    assert call("show", "exam@7") == "The eval set “exam” has no version 7. The newest are: exam@2, exam@1.\n"
+    with db.reading() as session, pytest.raises(NotFoundError, match="There is no eval set “exam@7”"):
+        rows.version(session, "exam@7", team.eve)

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner, Result
 
 from db.clock import DAY, MINUTE, SECOND, now
 from db.engine import Database
 from db.tables import Origin, Verdict
 from neuro_review import decisions, releases, workflows
+from neuro_review.__main__ import main
 from neuro_review.decisions import Opinion
 from neuro_review.errors import InvalidError, NotAllowedError, NotFoundError
 from neuro_review.quality import adoption, marks, models, outcomes, table, waiting
@@ -80,6 +82,22 @@ def test_a_window_holds_both_its_days(db: Database, team: Team) -> None:
     (row,) = ask(db, table.rows, team, window=Window.of(date(2026, 6, 2), date(2026, 6, 4)))
 
     assert row.items == 3
+
+
+def test_the_command_tells_an_empty_window_from_a_workflow_without_labels(
+    db: Database, team: Team, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", url)
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(main, ["quality", "--workflow", "support", *words])
+
+    assert call().stdout.startswith("Nothing was labelled here yet.")
+    past(db, team, "m", "ar")
+    assert call("--until", "2001-01-02").stdout.startswith("Nothing that came in on these days was labelled.")
+    assert "m: not enough labels yet (2," in call().stdout
+    wrong = call("--since", "2001-01-02", "--until", "2001-01-01")
+    assert (wrong.exit_code, "No day is between 2001-01-02 and 2001-01-01." in wrong.stderr) == (2, True)
 
 
 def test_reviewers_are_counted_by_review_and_reasons_by_output(db: Database, team: Team) -> None:
