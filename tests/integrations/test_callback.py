@@ -85,5 +85,5 @@ def test_the_example_receives_what_the_reviewer_wrote(
     later(lambda: until(served.count) and served.decide(Verdict.CORRECT, "Yes, if they are unused."))
     said, errors = program.communicate(timeout=SECONDS)
 
-    assert said == "ticket-4711 Yes, if they are unused.\n", errors
+    assert said == "corrected Yes, if they are unused.\n", errors
     assert len(example("From LiteLLM").splitlines()) <= 15

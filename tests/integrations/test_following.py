@@ -129,7 +129,7 @@ def test_the_last_answer_holds_while_the_gate_is_away_and_after_a_restart(
         in_use.following.cache_clear()  # as a new process begins
         time.now += 60
         assert (call(), call()) == ("a", "a")
-    assert len([one for one in caplog.records if "does not say" in one.message]) == 2
+    assert len([one for one in caplog.records if "the last one it named is called" in one.message]) == 2
 
     served.start()
     put_in_use(served, "openai/b")
@@ -139,7 +139,7 @@ def test_the_last_answer_holds_while_the_gate_is_away_and_after_a_restart(
 
 
 def test_before_the_gate_was_ever_reached_the_default_is_called_or_the_error_says_why(
-    served: Served, time: Time, call: Call
+    served: Served, time: Time, call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(GateError, match=r"No model is in use in the workflow “support” yet.*default_model"):
         call()
@@ -153,6 +153,7 @@ def test_before_the_gate_was_ever_reached_the_default_is_called_or_the_error_say
         with pytest.raises(GateError, match="The gate does not answer"):
             call()
     assert call(default_model="openai/d") == "d"
+    assert "it never named one, so that the default of the call is used" in caplog.text
 
 
 def test_a_key_of_another_workflow_is_refused_with_a_sentence(served: Served, llm: LanguageModel, time: Time) -> None:

@@ -74,13 +74,19 @@ class Following:
             raise self._failed.with_traceback(None)
         return self._known
 
+    @property
+    def _instead(self) -> str:
+        if self._known is None or self._known.model is None:
+            return "it never named one, so that the default of the call is used, if it has one"
+        return "the last one it named is called"
+
     def _ask(self) -> None:
         try:
             told = self._gate.model_in_use(self._workflow, within=ANSWER_WITHIN)
         except GateError as error:
-            if self._failed is None:
-                LOG.warning("The gate does not say which model is in use; the last one it named is called: %s", error)
             self._known = self._known or _read(self._file)
+            if self._failed is None:
+                LOG.warning("The gate does not say which model is in use; %s: %s", self._instead, error)
             self._failed, self._ask_at = error, time.monotonic() + AGAIN_AFTER
             return
         changed, self._known = told != self._known, told
