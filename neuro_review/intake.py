@@ -313,9 +313,9 @@ class Stored:
     """A sentence where it is a conflict."""
 
 
-OTHER_CONTENT = "An item with this external_id came in with other content. Give the row another."
-A_LABEL = "The item with this external_id is a label of the past. Give the row another, or a verdict."
-NO_LABEL = "The item with this external_id came in without a verdict. Give the row another, or leave its verdict out."
+OTHER_CONTENT = "An item with this external_id came in with other content. Give this one another."
+A_LABEL = "The item with this external_id is a label of the past. Give this one another, or a verdict."
+NO_LABEL = "The item with this external_id came in without a verdict. Give this one another, or leave its verdict out."
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,7 @@ from neuro_review.deliveries.health import Sent
 def table(messages: list[Sent], key: str) -> None:
     """Draw messages with how far each is, or that there is none."""
     if not messages:
-        st.text(
-            "Nothing was sent yet. The first message goes with the first verdict that leaves, or press Send a test."
-        )
+        st.text("Nothing was sent yet, tests apart. The first message goes with the first verdict that leaves.")
         return
     rows = [
         {
