@@ -29,6 +29,7 @@ AT_ONCE = 16
 MOST_DOLLARS = 1_000_000_000
 MOST_PRICE = 1_000_000
 """Dollars for a million tokens."""
+GOES_ON = "This run goes on already, or is still stopping. Look at it again in a moment."
 NO_BUDGET = "The price of {} is not known, so no budget can be kept. Give its price, or leave the budget out."
 NO_SUM = f"A budget is 0 to {MOST_DOLLARS:,} dollars."
 PARAMETERS = frozenset({
@@ -215,6 +216,7 @@ def judge_of(stored: str | None) -> Way | None:
     return read_way(facts["model"], facts, facts["parameters"])
 
 
+WORKED_ON = sa.text("SELECT 1 FROM eval_run WHERE id = :id AND ended_at IS NULL AND lease_until > :at")
 CANCEL = sa.text(
     "UPDATE eval_run SET cancelled_at = :at WHERE id = :id AND ended_at IS NULL AND cancelled_at IS NULL RETURNING id"
 )
@@ -243,9 +245,12 @@ def reopen(session: Session, run_id: str, by: Actor, *, budget_micro: int | None
         NotAllowedError: not an owner of the workflow.
         NotFoundError: there is no such run.
         InvalidError: the budget is no sum that can be kept.
+        ConflictError: a process works on it at this moment.
     """
     workflow_id = _mine(session, run_id, by)
     _check_budget(budget_micro)
+    if session.connection().execute(WORKED_ON, {"id": run_id, "at": now()}).first() is not None:
+        raise ConflictError(GOES_ON)
     if session.connection().execute(REOPEN, {"id": run_id, "budget": budget_micro}).first() is not None:
         facts = {"reopened": True, "budget_micro": budget_micro}
         record(session, f"evalrun/{run_id}", by.audit_name, Action.EVALRUN_ASKED, facts)

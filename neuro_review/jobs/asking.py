@@ -136,7 +136,7 @@ def go_on_eval(session: Session, run_id: str, job_id: str, by: Actor, *, budget_
     workflow_id = eval_runs.reopen(session, run_id, by, budget_micro=budget_micro)
     job = of_runs(session, [run_id]).get(run_id)
     if job is not None and job.is_open:
-        raise ConflictError("This run goes on already, or is still stopping. Look at it again in a moment.")
+        raise ConflictError(eval_runs.GOES_ON)
     _ask(session, job_id, by, JobKind.EVAL, workflow_id, {"run": run_id})
 
 

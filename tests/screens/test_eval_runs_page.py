@@ -17,7 +17,7 @@ from db.engine import Database
 from db.tables import JobKind, Role
 from neuro_review import models, sessions
 from neuro_review.access import Actor
-from neuro_review.eval_runs import asking, comparing, foreseen, judges, rows
+from neuro_review.eval_runs import asking, comparing, foreseen, judges, rows, storing
 from neuro_review.eval_runs.asking import RECORDED, Asked
 from neuro_review.eval_runs.junit import junit, junit_of_kept
 from neuro_review.eval_runs.rows import Run
@@ -25,6 +25,7 @@ from neuro_review.eval_sets import rows as sets
 from neuro_review.eval_sets.rows import Version
 from neuro_review.jobs import asking as jobs_asking
 from neuro_review.jobs import keeper
+from neuro_review.jobs import rows as jobs
 from neuro_review.jobs import run as process
 from neuro_review.llm import Way
 from neuro_review.settings import settings
@@ -288,6 +289,29 @@ def test_of_two_who_let_a_run_go_on_at_once_one_is_told_so(
     assert waiting == 1
     work(db)
     assert "4 of 4 answers" in words(opened(db, team.olu, run=run_id))
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_a_run_that_the_command_line_works_on_is_not_taken_from_it(
+    db: Database, team: Team, record: Record, make: Make, stopping: bool
+) -> None:
+    record([label(n) for n in range(4)])
+    version = make()
+    with db.writing() as session:
+        one = Asked((asking.way("openai/better", endpoint="own"),))
+        run_id = asking.ask(session, OPERATOR, version.ref, one)
+    app = opened(db, team.olu, run=run_id)
+    with db.writing() as session:
+        taken = storing.take(session, run_id, prices="")  # by `eval run --resume`, while the page stands there
+        if stopping:
+            asking.cancel(session, run_id, OPERATOR)
+
+    press(app, "go_on")
+
+    assert "goes on already" in words(app)
+    with db.reading() as session:
+        assert jobs.of_runs(session, [run_id]) == {}
+    assert storing.flush(db, taken, []) is stopping  # what it has paid for is still stored, and it hears of the stop
 
 
 def test_what_failed_says_why_and_what_to_do_and_is_asked_again(
