@@ -2,8 +2,8 @@
 
 A door: it opens the session. One thread writes; what waits while it does is the next group. A transaction costs as much
 as fifteen rows, and who was just answered mostly sends the next at once: so where several callers are at work, the
-group waits a moment for them. Measured with 16 callers: a fifth to a half more submits, and shorter waits at the 95th
-percentile. A caller alone waits for nobody.
+group waits a moment for them, and no longer than until they are back. Measured with 16 callers, in turns: a third more
+submits, and shorter waits at the 95th percentile. A caller alone waits for nobody.
 """
 
 import asyncio
@@ -168,10 +168,13 @@ class Committer:
 
     def _group(self, before: int) -> tuple[list[Waiting], bool]:
         """Return what is to be stored next, and whether more will come; of the group before, so many were answered."""
+        others = not self._waiting.empty()
         more = self._waiting.get()
         group = list(more or [])
-        # One caller who comes back gains nothing from waiting for himself.
-        expected, until = (len(group) + before, time.monotonic() + A_MOMENT) if before > 1 else (0, 0.0)
+        # Who waited already is none of those just answered: these are expected too. One caller who comes back gains
+        # nothing from waiting for himself.
+        expected = before + (len(group) if others else 0) if before > 1 else 0
+        until = time.monotonic() + A_MOMENT
         while more is not None and len(group) < MOST_AT_ONCE:
             patience = until - time.monotonic() if len(group) < expected else 0
             try:

@@ -47,6 +47,18 @@ def test_several_callers_who_were_just_answered_are_waited_for(gathering: Commit
     late.join()
 
 
+def test_once_all_who_were_just_answered_are_back_nobody_waits_any_more(gathering: Committer) -> None:
+    comings = [threading.Timer(after, put, (gathering, many)) for after, many in ((0.05, 1), (0.1, 2), (LONG / 2, 1))]
+    for one in comings:
+        one.start()
+    try:
+        assert gathering._group(3) == (["one"] * 3, True)
+    finally:
+        comings[-1].cancel()
+    put(gathering, 1, 1)
+    assert gathering._group(0) == (["one"] * 2, True)
+
+
 def test_nobody_is_waited_for_longer_than_a_moment(gathering: Committer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(committer, "A_MOMENT", 0.01)
     put(gathering, 2)
