@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -205,10 +206,22 @@ def _failure(error: Exception) -> NoAnswerError:
     """Return what went wrong, by kind alone: what a provider says can quote the prompt."""
     status = getattr(error, "status_code", None)
     kind = type(error).__name__ if status is None else f"{type(error).__name__} {status}"
+    below = [f"{type(one).__module__}.{type(one).__name__}" for one in _causes(error)]
+    # LiteLLM calls both of them an answer 500; but there was none.
+    if "openai.APIConnectionError" in below:
+        return TryAgainError("APIConnectionError", None)
+    if "openai.OpenAIError" in below:  # the client's own word before any call: it was given no key
+        return NoAnswerError("AuthenticationError 401")
     again = type(error).__name__ in ("APIConnectionError", "Timeout", "TimeoutError")
     if again or (isinstance(status, int) and (status in TRY_AGAIN or status >= 500)):
         return TryAgainError(kind, _after(error))
     return NoAnswerError(kind)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _after(error: Exception) -> float | None:

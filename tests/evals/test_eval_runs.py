@@ -1,6 +1,7 @@
 """Candidates are tried on a frozen version: every case once, errors missing and never wrong, costs known or unknown."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -444,3 +445,21 @@ def test_the_command_says_why_answers_failed_and_what_to_do(
     assert failing.advice("APIConnectionError").startswith("The server could not be reached")
     assert failing.advice("Timeout").startswith("The provider took too long")
     assert failing.advice("OddError 418") == failing.LOOK
+
+
+def test_a_server_that_is_not_there_and_a_key_that_is_missing_are_not_called_a_provider_that_broke_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    asked = [{"role": "user", "content": "May I?"}]
+
+    with socket.socket() as bound, pytest.raises(llm_door.TryAgainError) as away:
+        bound.bind(("127.0.0.1", 0))  # and nobody listens
+        nowhere = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
+        asyncio.run(llm_door.complete(asking.way("openai/m", api_base=nowhere), asked))
+    with pytest.raises(llm_door.NoAnswerError) as keyless:
+        asyncio.run(llm_door.complete(asking.way("openai/gpt-4o"), asked))
+
+    assert failing.advice(away.value.kind) == failing.UNREACHABLE
+    assert not isinstance(keyless.value, llm_door.TryAgainError)
+    assert failing.advice(keyless.value.kind).startswith("The key is wrong or missing")
