@@ -14,6 +14,9 @@ import orjson
 
 from neuro_review.errors import InvalidError, TooLargeError
 
+MOST_TOKENS = 1_000_000_000
+"""No call takes more; and a day's sum stays a number of either database, else one could stop all submits or a run."""
+
 
 def check_text(text: str, field: str, limit: int | None = None) -> bytes:
     """Return the UTF-8 of a text that either database can store as it is.

@@ -23,15 +23,15 @@ from db.tables import Origin, Status
 from neuro_review import rollups
 from neuro_review.audit import Action, first_event, record_first
 from neuro_review.coin import panel_coin
-from neuro_review.content import as_json, check_text, new_salt, parts_hash, prompt_hash, text_hash
+from neuro_review.content import MOST_TOKENS, as_json, check_text, new_salt, parts_hash, prompt_hash, text_hash
 from neuro_review.errors import InvalidError, TooLargeError
 from neuro_review.queue import queue_at
 from neuro_review.rollups.counting import Facts, Said
 from neuro_review.settings import settings
 from neuro_review.workflows import Workflow
 
-# No output has more; and a day's sum stays a number of either database, else one application could stop all submits.
-MOST_TOKENS, MOST_USD, MOST_MS = 1_000_000_000, 1e6, 1 << 53
+# No output has more, for the same reason as with tokens.
+MOST_USD, MOST_MS = 1e6, 1 << 53
 LATEST = 253_402_300_799_999_999  # the end of the year 9999, the last that ISO 8601 writes with four digits
 
 

@@ -17,15 +17,13 @@ from typing import Any
 
 import orjson
 
-from neuro_review.content import mended
+from neuro_review.content import MOST_TOKENS, mended
 from neuro_review.errors import NeuroReviewError
 
 PATIENCE = 120.0  # seconds for one answer
 TRY_AGAIN = frozenset({408, 409, 429})
 NO_KEY = "no key"
 """Sent where none is named: to an address of one's own a key of the environment must never go by mistake."""
-MOST_TOKENS = 1_000_000_000
-"""More of one call was not counted."""
 PRICE_LIST = "model_prices_and_context_window_backup.json"
 
 ANY_PRICE = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from db.clock import SECOND
 from db.engine import Database
 from db.tables import Verdict
-from neuro_review import intake, sources, workflows
+from neuro_review import content, intake, sources, workflows
 from neuro_review.settings import settings
 from neuro_review.verify import verify
 from tests.api.conftest import Judge, Shop, add_key
@@ -334,7 +334,7 @@ def test_a_workflow_whose_name_has_a_slash_is_asked_for_like_any_other(
 
 
 def test_an_application_with_the_largest_numbers_there_are_stops_nobodys_submits(shop: Shop) -> None:
-    most = {"prompt_tokens": intake.MOST_TOKENS, "cost_usd": intake.MOST_USD, "latency_ms": intake.MOST_MS}
+    most = {"prompt_tokens": content.MOST_TOKENS, "cost_usd": intake.MOST_USD, "latency_ms": intake.MOST_MS}
     rows = [{"workflow": "support", "model": "larch", "output": "x", **most}] * 1000
 
     taken = [one["status"] for _ in range(2) for one in shop.post("items/batch", rows).json()]

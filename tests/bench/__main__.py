@@ -136,7 +136,9 @@ def evals(options: argparse.Namespace) -> None:
                 if not outputs.are_here():
                     sys.exit(outputs.MISSING)
                 with screen.said(), chromium() as browser:
-                    for table in bench.screen(engine, browser, fresh, folder, options.rows, options.times, cases):
+                    for table in bench.screen(
+                        engine, browser, fresh, folder, options.rows, options.times, max(cases, bench.OUTLASTING)
+                    ):
                         print(table, flush=True)
             print(f"\n{engine}, after: {pace()}", flush=True)
 

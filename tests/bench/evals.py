@@ -40,6 +40,8 @@ GROWTH = 1.10
 LABELS_AT_ONCE = 200
 PATIENCE = 120.0  # seconds
 ROUNDS, KEYS = 3, 100
+OUTLASTING = 500
+"""Cases that take longer than the keys, also in the short form."""
 SHARES = (0.8, 0.25)
 """Of a processor: what a run and its provider take on a machine with two."""
 
