@@ -14,6 +14,7 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+EVER = 2**63 - 1  # later than any instant
 
 # Tests stop or move this one; `now` itself stays, because other modules hold a reference to it.
 _tick: Callable[[], int] = time.time_ns

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from db.clock import EVER
 from neuro_review.access import Actor
 from neuro_review.errors import ConflictError
 from neuro_review.eval_runs.outcomes import Outcomes, Tried, find, outcomes
@@ -153,19 +154,24 @@ def several(
     return [Among(*each) for each in zip(found, chances, holm(chances), strict=True)]
 
 
-def between(session: Session, baseline: Tried, candidate: Tried, *, scorer: str | None = None) -> Comparison:
-    """Return how one candidate does against another.
+def between(
+    session: Session, baseline: Tried, candidate: Tried, *, scorer: str | None = None, at: int = EVER
+) -> Comparison:  # fmt: skip
+    """Return how one candidate does against another, or did once by what was known then.
 
     Raises:
         ConflictError: they were not tried on the same version.
     """
-    return _held_against(session, baseline, outcomes(session, baseline, scorer=scorer), candidate, scorer)
+    before = outcomes(session, baseline, scorer=scorer, at=at)
+    return _held_against(session, baseline, before, candidate, scorer, at)
 
 
-def _held_against(session: Session, baseline: Tried, old: Outcomes, candidate: Tried, scorer: str | None) -> Comparison:
+def _held_against(
+    session: Session, baseline: Tried, old: Outcomes, candidate: Tried, scorer: str | None, at: int = EVER
+) -> Comparison:
     if baseline.version_id != candidate.version_id:
         raise ConflictError("The two were tried on different versions. Run both on the same one.")
-    new = outcomes(session, candidate, scorer=scorer)
+    new = outcomes(session, candidate, scorer=scorer, at=at)
     wins = losses = shared = 0
     flips, counts = [], [Counter[str](), Counter[str](), Counter[str]()]
     for case_id, before in old.cases.items():

@@ -16,7 +16,7 @@ from db.tables import GateOutcome, Role
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 from neuro_review.errors import ConflictError, InvalidError
-from neuro_review.eval_runs.comparing import Comparison, between
+from neuro_review.eval_runs.comparing import Comparison, Flip, between
 from neuro_review.eval_runs.judges import must_be_fit
 from neuro_review.eval_runs.outcomes import Tried, find
 from neuro_review.eval_sets import rows as sets
@@ -101,6 +101,17 @@ def kept(session: Session, old: Tried, new: Tried, *, most: int = 20) -> list[Ke
     bound = {"version": new.version_id, "old_run": old.run_id, "old": old.candidate, "new_run": new.run_id}
     rows = session.connection().execute(KEPT, bound | {"new": new.candidate, "most": most})
     return [Kept(**dict(row._mapping) | {"outcome": GateOutcome(row.outcome)}) for row in rows]
+
+
+def flips(session: Session, old: Tried, new: Tried, one: Kept) -> list[Flip] | None:
+    """Return the cases on which these two differed when the gate was asked, by what was known of them then.
+
+    None where that is other than what the gate went by, as where an answer was being stored just then.
+    """
+    then = between(session, old, new, scorer=one.scorer, at=one.at)
+    said = (one.difference, one.low, one.high)
+    same = then.gate is not None and said == then.gate
+    return then.flips if then.cases == one.cases and (same or one.difference is None) else None
 
 
 INSERT = sa.text(

@@ -1,10 +1,12 @@
 """What the gate says, as JUnit XML for a CI server."""
 
 import re
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from db.clock import iso
 from db.tables import GateOutcome
+from neuro_review.eval_runs.comparing import Flip
 from neuro_review.eval_runs.gates import Gate, Kept
 
 MOST_LISTED = 200
@@ -15,15 +17,22 @@ NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def junit(gate: Gate, *, suite: str) -> bytes:
     """Return a suite with one test: the gate; what passed is passed, and what cannot be told is an error."""
     found = gate.comparison
-    worse = [str(flip.position) for flip in found.flips if flip.worse][:MOST_LISTED]
-    better = [str(flip.position) for flip in found.flips if not flip.worse][:MOST_LISTED]
-    flipped = f"worse on cases: {', '.join(worse) or 'none'}\nbetter on cases: {', '.join(better) or 'none'}"
-    return _suite(gate, suite, f"{found.candidate.model} in place of {found.baseline.model}", flipped)
+    return _suite(gate, suite, f"{found.candidate.model} in place of {found.baseline.model}", _flipped(found.flips))
 
 
-def junit_of_kept(kept: Kept, *, suite: str, baseline: str, candidate: str) -> bytes:
-    """Return the same of what the gate said once, as it is on record; which cases flipped is not on record."""
-    return _suite(kept, suite, f"{candidate} in place of {baseline}", f"asked: {iso(kept.at)} by {kept.by}")
+def junit_of_kept(
+    kept: Kept, *, suite: str, baseline: str, candidate: str, flips: Sequence[Flip] | None
+) -> bytes:  # fmt: skip
+    """Return the same of what the gate said once, with the cases that flipped then; None of them is not known."""
+    flipped = "which cases it was worse or better on is not known any more" if flips is None else _flipped(flips)
+    more = f"{flipped}\nasked: {iso(kept.at)} by {kept.by}"
+    return _suite(kept, suite, f"{candidate} in place of {baseline}", more)
+
+
+def _flipped(flips: Sequence[Flip]) -> str:
+    worse = [str(flip.position) for flip in flips if flip.worse][:MOST_LISTED]
+    better = [str(flip.position) for flip in flips if not flip.worse][:MOST_LISTED]
+    return f"worse on cases: {', '.join(worse) or 'none'}\nbetter on cases: {', '.join(better) or 'none'}"
 
 
 def _suite(gate: Gate | Kept, suite: str, what: str, more: str) -> bytes:

@@ -13,7 +13,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from db.clock import now
+from db.clock import EVER, now
 from db.tables import Label
 from neuro_review.access import Actor
 from neuro_review.errors import InvalidError, NotFoundError
@@ -124,21 +124,22 @@ RESULTS = sa.text(
     "SELECT r.id, r.case_id, r.error, r.tries, r.cost_micro, r.latency_ms, i.label, v.reasons AS said_reasons"
     " FROM eval_result r LEFT JOIN eval_review w ON w.result_id = r.id LEFT JOIN item i ON i.id = w.item_id"
     " LEFT JOIN decision d ON d.id = i.decision_id AND d.final_at <= :at LEFT JOIN review v ON v.id = d.review_id"
-    " WHERE r.run_id = :run AND r.candidate = :candidate"
+    " WHERE r.run_id = :run AND r.candidate = :candidate AND r.made_at <= :until"
 )
 SCORES = sa.text(
     "SELECT s.result_id, s.scorer, s.source, s.passed, s.cost_micro FROM eval_score s"
     " JOIN eval_result r ON r.id = s.result_id WHERE r.run_id = :run AND r.candidate = :candidate"
+    " AND s.made_at <= :until"
 )
 
 
-def outcomes(session: Session, tried: Tried, *, scorer: str | None = None) -> Outcomes:
-    """Return what is known of a candidate's answers, by all scorers of its run or by one of them."""
+def outcomes(session: Session, tried: Tried, *, scorer: str | None = None, at: int = EVER) -> Outcomes:
+    """Return what is known of a candidate's answers, or was once, by all scorers of its run or by one of them."""
     connection, found = session.connection(), Outcomes()
     for case in connection.execute(CASES, {"version": tried.version_id}):
         found.cases[case.id] = Outcome(case.position, case.verdict, orjson.loads(case.reasons))
-    is_bad = definition(session, tried.workflow_id)
-    bound = {"run": tried.run_id, "candidate": tried.candidate}
+    is_bad = definition(session, tried.workflow_id, at=at)
+    bound = {"run": tried.run_id, "candidate": tried.candidate, "until": at}
     scores: dict[str, list[Any]] = defaultdict(list)
     unknown = set()
     for score in connection.execute(SCORES, bound):
@@ -147,7 +148,7 @@ def outcomes(session: Session, tried: Tried, *, scorer: str | None = None) -> Ou
             unknown.add(score.result_id)
         if scorer is None or score.scorer == scorer:
             scores[score.result_id].append(score)
-    for row in connection.execute(RESULTS, {**bound, "at": now()}):
+    for row in connection.execute(RESULTS, {**bound, "at": min(at, now())}):
         _count(found, row, is_unknown=row.id in unknown)
         bad = _bad(found, tried, row, scores.get(row.id, []), is_bad)
         if bad is not None:

@@ -10,6 +10,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from db.clock import EVER
 from db.tables import Label, Origin
 from neuro_review.quality.estimates import Counts
 from neuro_review.quality.periods import Per, Window
@@ -25,7 +26,10 @@ _OF = {
     "postgresql": " FROM {table} r WHERE r.series_id = ANY(:series)",
 }
 _WITHIN = " AND r.day BETWEEN :first AND :last"
-MINOR = sa.text("SELECT minor_reasons FROM bad_definition WHERE workflow_id = :flow ORDER BY version DESC LIMIT 1")
+MINOR = sa.text(
+    "SELECT minor_reasons FROM bad_definition WHERE workflow_id = :flow AND written_at <= :until"
+    " ORDER BY version DESC LIMIT 1"
+)
 MODELS = sa.text(
     "SELECT id, model FROM rollup_series WHERE workflow_id = :flow AND origin IN ('gate', 'history') ORDER BY id"
 )
@@ -35,9 +39,9 @@ Key = tuple[str, int]
 """A model, and a period; '' stands for all models together."""
 
 
-def definition(session: Session, workflow_id: int) -> Callable[[str, str], bool]:
-    """Return what counts as bad in a workflow: a rejection, and a correction unless for minor reasons alone."""
-    found = session.connection().execute(MINOR, {"flow": workflow_id}).scalar()
+def definition(session: Session, workflow_id: int, *, at: int = EVER) -> Callable[[str, str], bool]:
+    """Return what counts as bad in a workflow, or did once: a rejection, and a correction unless for minor reasons."""
+    found = session.connection().execute(MINOR, {"flow": workflow_id, "until": at}).scalar()
     minor = frozenset(orjson.loads(found)) if found else frozenset()
     known: dict[str, bool] = {}
 

@@ -2,9 +2,11 @@
 
 import contextlib
 import random
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -16,7 +18,7 @@ from click.testing import CliRunner
 from db.clock import DAY, SECOND
 from db.engine import Database
 from db.tables import GateOutcome, Verdict
-from neuro_review import models, queue, scorers
+from neuro_review import decisions, models, queue, scorers
 from neuro_review.__main__ import main
 from neuro_review.desk import cards as desk_cards
 from neuro_review.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
@@ -27,6 +29,7 @@ from neuro_review.eval_sets.rows import Version
 from neuro_review.llm import Way
 from neuro_review.models import grounds
 from neuro_review.stats.paired import tango
+from neuro_review.workflows import measured
 from tests.conftest import OPERATOR, Clock, Team
 from tests.evals.conftest import answers, label
 from tests.exports.stock import decide
@@ -271,24 +274,81 @@ def test_junit_can_be_written_later_from_what_is_on_record(
     asked = {"baseline": "openai/better", "candidate": "openai/worse", "margin": 0.05}
     with db.writing() as session:
         said = gates.ask(session, OPERATOR, "first", **asked)
-    with db.reading() as session:
-        (kept,) = gates.kept(session, *(outcomes.find(session, OPERATOR, asked[one]) for one in list(asked)[:2]))
+    ((kept, flips),) = on_record(db, asked["baseline"], asked["candidate"])
 
     then = ET.fromstring(junit(said, suite="first"))
     later = ET.fromstring(junit_of_kept(kept, suite="first", baseline=said.comparison.baseline.model,
-                                        candidate=said.comparison.candidate.model))  # fmt: skip
+                                        candidate=said.comparison.candidate.model, flips=flips))  # fmt: skip
 
-    for tree in (then, later):
-        out = tree.find(".//system-out")
-        assert out is not None and str(out.text).startswith(said.why)
-        out.text = ""
+    first, again = (tree.find(".//system-out") for tree in (then, later))
+    assert first is not None and again is not None
+    worse = re.search("worse on cases: (.*)\nbetter on cases: none", str(first.text))
+    assert worse is not None and len(worse[1].split(", ")) == 15
+    assert str(again.text).startswith(f"{first.text}asked: ")
+    first.text = again.text = ""
     assert ET.tostring(later) == ET.tostring(then)
+
+
+def on_record(db: Database, old: str, new: str) -> list[tuple[gates.Kept, list[comparing.Flip] | None]]:
+    """Return what the gate said of two, the newest first, and which cases flipped then."""
+    with db.reading() as session:
+        two = [outcomes.find(session, OPERATOR, one) for one in (old, new)]
+        return [(one, gates.flips(session, *two, one)) for one in gates.kept(session, *two)]
+
+
+def test_which_cases_flipped_is_told_later_as_it_was_when_the_gate_was_asked(
+    db: Database, team: Team, record: Record, make: Make, tried: Callable[..., str], moved_clock: Clock
+) -> None:
+    record([label(n) for n in range(60)])
+    tried(make(), "worse", "better")
+    asked = {"baseline": "openai/worse", "candidate": "openai/better", "margin": 0.05}
+    said = [gates.ask_in_steps(db, OPERATOR, "first", **asked)]
+    with db.writing() as session:
+        assert reviewing.put(session, team.olu, outcomes.find(session, OPERATOR, "openai/better"), many=60) == 60
+    corrected = decisions.Opinion(Verdict.CORRECT, "Said more kindly.", ["Tone"])
+    with db.writing() as session:
+        for lease in queue.claim(session, team.bo, [team.support.id], most=8):
+            decisions.decide(session, lease.item_id, team.bo, lease.lease_n, corrected)
+    moved_clock.forward(6 * SECOND)
+    said.append(gates.ask_in_steps(db, OPERATOR, "first", **asked))
+    with db.writing() as session:
+        measured.set_minor_reasons(session, team.olu, team.support.id, ["Tone"])
+    for _ in range(2):
+        decide(db, team.support, team.bo, Verdict.REJECT)
+    moved_clock.forward(6 * SECOND)
+    said.append(gates.ask_in_steps(db, OPERATOR, "first", **asked))
+
+    found = on_record(db, asked["baseline"], asked["candidate"])
+
+    assert [one.id for one, _ in found] == [one.id for one in reversed(said)]
+    assert [flips for _, flips in found] == [one.comparison.flips for one in reversed(said)]
+    assert len({repr(flips) for _, flips in found}) == 3
+
+
+def test_where_it_is_not_known_any_more_which_cases_flipped_none_is_named(
+    db: Database, record: Record, make: Make, tried: Callable[..., str]
+) -> None:
+    record([label(n) for n in range(60)])
+    tried(make(), "better", "worse")
+    gates.ask_in_steps(db, OPERATOR, "first", baseline="openai/better", candidate="openai/worse", margin=0.05)
+    ((kept, _),) = on_record(db, "openai/better", "openai/worse")
+    before_any_answer = replace(kept, at=kept.at - DAY)
+
+    with db.reading() as session:
+        two = [outcomes.find(session, OPERATOR, one) for one in ("openai/better", "openai/worse")]
+        flips = gates.flips(session, *two, before_any_answer)
+    out = ET.fromstring(junit_of_kept(kept, suite="first", baseline="a", candidate="b", flips=flips)).find(
+        ".//system-out"
+    )
+
+    assert flips is None
+    assert out is not None and "is not known any more" in str(out.text)
 
 
 def test_what_could_not_be_told_for_want_of_outcomes_is_an_error_later_too() -> None:
     kept = gates.Kept("g", GateOutcome.INCONCLUSIVE, 0.03, None, None, None, None, 30, 0, 0, "Olu\x0b</a>")
 
-    tree = ET.fromstring(junit_of_kept(kept, suite="first", baseline="a", candidate="b"))
+    tree = ET.fromstring(junit_of_kept(kept, suite="first", baseline="a", candidate="b", flips=[]))
 
     error, out = tree.find(".//error"), tree.find(".//system-out")
     assert error is not None and "no outcome for both" in str(error.get("message"))

@@ -397,6 +397,7 @@ def test_two_candidates_are_compared_and_the_gate_passes_blocks_or_cannot_tell(
     kept = markup(again).split("What the gate said of these two")[-1]
     test = ET.fromstring(later[-1]).find(".//testcase")
     assert test is not None and (test.get("name"), len(test)) == ("openai/better in place of openai/worse", 0)
+    assert re.search("worse on cases: none\nbetter on cases: [0-9]+, [0-9]+", later[-1].decode())
     assert [one.proto.label for one in again.main.get("download_button")] == ["Download it as JUnit XML"]
     assert "pass" in kept
     assert "Olu" in kept

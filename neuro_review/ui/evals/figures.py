@@ -4,9 +4,10 @@ import streamlit as st
 
 from neuro_review import phrases, ui
 from neuro_review.access import Actor
-from neuro_review.eval_runs import comparing, outcomes, results, rows
+from neuro_review.eval_runs import comparing, gates, outcomes, results, rows
 from neuro_review.eval_runs.asking import RECORDED
-from neuro_review.eval_runs.comparing import Among, Comparison, Side
+from neuro_review.eval_runs.comparing import Among, Comparison, Flip, Side
+from neuro_review.eval_runs.gates import Kept
 from neuro_review.eval_runs.results import Result
 from neuro_review.eval_runs.rows import Run
 from neuro_review.ui import tables
@@ -126,6 +127,17 @@ def _several(
 ) -> list[Among]:
     with ui.read() as session:
         return comparing.several(session, _by, old, others, version=run.version, scorer=scorer)
+
+
+def flips(old: outcomes.Tried, new: outcomes.Tried, one: Kept) -> list[Flip] | None:
+    """Return the cases on which two candidates differed when the gate was asked; None where that is not known."""
+    return _flips(place(), old, new, one)
+
+
+@st.cache_data(ttl=KEPT, max_entries=32, show_spinner="Looking up which cases flipped…")
+def _flips(where: str, old: outcomes.Tried, new: outcomes.Tried, one: Kept) -> list[Flip] | None:
+    with ui.read() as session:
+        return gates.flips(session, old, new, one)
 
 
 def tried(run: Run, by: Actor) -> list[tuple[str, str]]:

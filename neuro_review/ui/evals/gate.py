@@ -9,6 +9,7 @@ from neuro_review.eval_runs import gates
 from neuro_review.eval_runs.comparing import Comparison
 from neuro_review.eval_runs.gates import Gate, Kept
 from neuro_review.eval_runs.junit import junit, junit_of_kept
+from neuro_review.eval_runs.outcomes import Tried
 from neuro_review.eval_runs.rows import Run
 from neuro_review.ui import links, tables
 from neuro_review.ui.evals import figures, states
@@ -47,7 +48,7 @@ def draw(run: Run, by: Actor, old: str, new: str, scorer: str | None, compared: 
         before = gates.kept(session, *two)
     if before:
         tables.table("What the gate said of these two", HEAD, [_row(one) for one in before], right=(2, 3, 4))
-        _as_xml(run, before, two[0].model, two[1].model)
+        _as_xml(run, before, *two)
         if before[0].outcome is GateOutcome.PASS:
             with st.container(key="go"):
                 links.link("pages/models.py", "Put it in use on Models", workflow=str(run.workflow_id))
@@ -79,7 +80,7 @@ def _answer(run: Run, said: Gate) -> None:
                            key="junit", on_click="ignore")  # fmt: skip
 
 
-def _as_xml(run: Run, before: list[Kept], old: str, new: str) -> None:
+def _as_xml(run: Run, before: list[Kept], old: Tried, new: Tried) -> None:
     def named(which: int) -> str:
         one = before[which]
         return f"{len(before) - which}. {one.outcome}, margin {one.margin * 100:g} points"
@@ -88,7 +89,10 @@ def _as_xml(run: Run, before: list[Kept], old: str, new: str) -> None:
         which = st.selectbox(
             "Answer, the newest first", range(len(before)), format_func=named, key=f"kept_{before[0].id}", width=310
         )
-        data = junit_of_kept(before[which], suite=run.version, baseline=old, candidate=new)
+        flips = figures.flips(old, new, before[which])
+        data = junit_of_kept(
+            before[which], suite=run.version, baseline=old.model, candidate=new.model, flips=flips
+        )  # fmt: skip
         st.download_button("Download it as JUnit XML", data, "gate.xml", "application/xml", key="junit_of_kept",
                            on_click="ignore")  # fmt: skip
 
