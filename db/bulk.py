@@ -4,16 +4,15 @@ SQLAlchemy's own bulk insert spends more time on parameters than SQLite on the r
 25,000. Guards, checks and foreign keys hold here as everywhere.
 """
 
-import contextlib
 import functools
 import itertools
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-import sqlalchemy as sa
 from sqlmodel import Session
+
+from db.driver import Driver, driver
 
 ROWS_A_STATEMENT = 256  # all of a writing transaction: after each statement a thread waits for the interpreter's lock
 MOST_VARIABLES = 30_000  # SQLite takes 32,766
@@ -23,17 +22,14 @@ def insert_rows(session: Session, table: str, columns: str, rows: Sequence[tuple
     """Insert rows (tuples in the order of `columns`, names separated by spaces) in the caller's transaction."""
     if not rows:
         return
-    connection = session.connection()
-    if connection.dialect.name == "postgresql":
-        _copy(connection, f"COPY {table} ({', '.join(columns.split())}) FROM STDIN", rows)
+    to = driver(session)
+    if not to.is_sqlite:
+        _copy(to, f"COPY {table} ({', '.join(columns.split())}) FROM STDIN", rows)
         return
     step = min(ROWS_A_STATEMENT, MOST_VARIABLES // len(columns.split()))
-    raw: Any = connection.connection.driver_connection
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
-        statement = _values_sql(table, columns, len(part))
-        with _as_everywhere(connection, statement, sqlite3.Error):
-            raw.execute(statement, tuple(itertools.chain.from_iterable(part)))
+        to.run(_values_sql(table, columns, len(part)), tuple(itertools.chain.from_iterable(part)))
 
 
 def add_to_rows(session: Session, table: str, keys: str, sums: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -46,32 +42,21 @@ def add_to_rows(session: Session, table: str, keys: str, sums: str, rows: Sequen
         sums: the columns that are added to.
         rows: the values of `keys`, then of `sums`; no key twice, and in one order for every writer.
     """
-    connection = session.connection()
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    to = driver(session)
+    mark = "?" if to.is_sqlite else "%s"
     for start in range(0, len(rows), ROWS_A_STATEMENT):
         part = rows[start : start + ROWS_A_STATEMENT]
         values = tuple(itertools.chain.from_iterable(part))
-        connection.exec_driver_sql(_add_sql(table, keys, sums, len(part), mark), values)
+        to.run(_add_sql(table, keys, sums, len(part), mark), values)
 
 
-def _copy(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    raw: Any = connection.connection.driver_connection
-    with _as_everywhere(connection, statement, psycopg.Error), raw.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-@contextlib.contextmanager
-def _as_everywhere(connection: sa.Connection, statement: str, kind: type[Exception]) -> Iterator[None]:
-    """Raise what the driver raises as SQLAlchemy does, which both ways go past."""
+def _copy(to: Driver, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     try:
-        yield
-    except kind as error:
-        raw: Any = connection.connection.driver_connection
-        raise sa.exc.DBAPIError.instance(
-            statement, None, error, kind, hide_parameters=True, dialect=connection.dialect,
-            connection_invalidated=getattr(raw, "closed", False),
-        ) from error  # fmt: skip
+        with to.raw.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        raise to.as_everywhere(statement, error) from error
 
 
 @functools.lru_cache(maxsize=512)

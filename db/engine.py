@@ -22,6 +22,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlmodel import Session
 
+from db.driver import Driver
+
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / ".neuro_review"
 PATIENCE = 15  # seconds; as busy_timeout
 # A turn lasts milliseconds; who holds it for longer was stopped in the middle of one.
@@ -68,8 +70,7 @@ class Database:
             _check_sqlite(self.url)
         self.engine = _make_engine(self.url)
         self.errors = 0
-        """How often the database failed since this was opened; a rule that it kept is no failure."""
-        event.listen(self.engine, "handle_error", self._count)
+        """How often the database failed a session since this was opened; a rule that it kept is no failure."""
         self._writer = self.engine.execution_options(sqlite_begin="IMMEDIATE")
         self._mutex = threading.Lock()
         self._file_lock = FileLock(f"{self.path}.lock", thread_local=False) if self.is_sqlite else None
@@ -84,14 +85,19 @@ class Database:
         """Where the SQLite file lies."""
         return Path(self.url.database or "")
 
-    def _count(self, context: sa.engine.ExceptionContext) -> None:
-        if not isinstance(context.sqlalchemy_exception, sa.exc.IntegrityError):
-            self.errors += 1
+    @contextlib.contextmanager
+    def _counting(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            if not isinstance(error, sa.exc.IntegrityError):
+                self.errors += 1
+            raise
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
         """Open a session that only reads; what it is asked to change is rolled back."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False) as session, self._counting():
             yield session
             session.rollback()
 
@@ -104,7 +110,7 @@ class Database:
         Raises:
             DatabaseUnusableError: the disk is full, the file is read-only, or the server is away.
         """
-        with self._turn(), Session(self._writer, expire_on_commit=False) as session, explained():
+        with self._turn(), Session(self._writer, expire_on_commit=False) as session, explained(), self._counting():
             yield session
             for step in session.info.pop(LAST, ()):
                 step(session)
@@ -141,7 +147,7 @@ class Database:
         Raises:
             DatabaseUnusableError: it does not answer.
         """
-        with explained(), self.engine.connect() as connection:
+        with explained(), self._counting(), self.engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
 
     def dispose(self) -> None:
@@ -248,7 +254,7 @@ def _patiently(connection: sqlite3.Connection, statement: str) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("sqlite_begin", "DEFERRED"))
+    Driver(connection).run("BEGIN " + connection.get_execution_options().get("sqlite_begin", "DEFERRED"))
 
 
 def _prepare_postgres(connection: Any, _record: Any) -> None:

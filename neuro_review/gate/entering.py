@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from db.driver import driver
 from neuro_review import intake
 from neuro_review.errors import RACED, ConflictError, NeuroReviewError, NotAllowedError, UnknownKeyError
 from neuro_review.gate import views
@@ -53,35 +53,31 @@ class Entry:
 
 
 _ENTRIES = (
-    "SELECT k.key_hash, s.id, s.name, k.workflow_id, k.can_submit, k.can_read, w.name AS workflow, w.grace_ms,"
-    " w.sla_ms, w.panel_rate, w.rubric_version, w.policy_version, w.fallback, w.archived_at,"
+    "SELECT k.key_hash, s.id, s.name, k.workflow_id, k.can_submit, k.can_read,"
     " EXISTS (SELECT 1 FROM role_grant g JOIN person p ON p.id = g.person_id WHERE g.role = 'owner'"
-    " AND (g.workflow_id = w.id OR g.workflow_id IS NULL)"
-    " AND p.disabled_at IS NULL) AS has_owner FROM source_key k JOIN source s ON s.id = k.source_id"
+    " AND (g.workflow_id = w.id OR g.workflow_id IS NULL) AND p.disabled_at IS NULL),"
+    " w.name, w.grace_ms, w.sla_ms, w.panel_rate, w.rubric_version, w.policy_version, w.fallback, w.archived_at"
+    " FROM source_key k JOIN source s ON s.id = k.source_id"
     " JOIN workflow w ON w.id = k.workflow_id WHERE k.revoked_at IS NULL AND s.disabled_at IS NULL AND k.key_hash "
 )
-ENTRIES = {
-    "sqlite": sa.text(_ENTRIES + "IN (SELECT value FROM json_each(:keys))"),
-    "postgresql": sa.text(_ENTRIES + "= ANY(:keys)"),
-}
+ENTRIES = {True: _ENTRIES + "IN (SELECT value FROM json_each(?))", False: _ENTRIES + "= ANY(%s)"}
+"""Whether it is for SQLite, and how it is said there."""
 
 
 def entries(session: Session, keys: Iterable[str]) -> dict[str, Entry]:
     """Return where keys lead, by their hashes; one that is unknown or was revoked is left out."""
-    connection = session.connection()
-    dialect = connection.dialect.name
-    listed: Any = orjson.dumps(sorted(keys)).decode() if dialect == "sqlite" else sorted(keys)
-    return {
-        row.key_hash: Entry(
-            Caller(row.id, row.name, row.workflow_id, bool(row.can_submit), bool(row.can_read)),
-            Workflow(
-                row.workflow_id, row.workflow, row.grace_ms, row.sla_ms, row.panel_rate, row.rubric_version,
-                row.policy_version, row.fallback, row.archived_at,
-            ),
-            bool(row.has_owner),
-        )
-        for row in connection.execute(ENTRIES[dialect], {"keys": listed})
-    }  # fmt: skip
+    to = driver(session)
+    found = to.run(ENTRIES[to.is_sqlite], (to.listed(sorted(keys)),))
+    return {row[0]: _entry(*row[1:]) for row in found.fetchall()}
+
+
+@functools.lru_cache(maxsize=1024)
+def _entry(
+    source_id: int, source: str, flow_id: int, can_submit: bool, can_read: bool, has_owner: bool, *flow: Any
+) -> Entry:
+    """Return where a key leads, by what the database says; made once for as long as it says the same."""
+    caller = Caller(source_id, source, flow_id, bool(can_submit), bool(can_read))
+    return Entry(caller, Workflow(flow_id, *flow), bool(has_owner))
 
 
 def entry(found: dict[str, Entry], key: str) -> Entry:
@@ -150,7 +146,7 @@ def hold(session: Session, batch: Sequence[Ready]) -> list[Answer | NeuroReviewE
 def _through_one_door(session: Session, batch: list[Ready]) -> list[Answer | NeuroReviewError]:
     door = batch[0].entry.door
     try:
-        with session.connection().begin_nested():
+        with driver(session).savepoint():
             stored: list[Stored | None] = list(intake.store(session, door, [one.prepared for one in batch]))
     except sa.exc.IntegrityError:
         # One of them was stored by another process in this moment, or breaks a rule: the others are not to suffer.
@@ -162,7 +158,7 @@ def _through_one_door(session: Session, batch: list[Ready]) -> list[Answer | Neu
 
 def _alone(session: Session, door: Door, one: Ready) -> Stored | None:
     try:
-        with session.connection().begin_nested():
+        with driver(session).savepoint():
             return intake.store(session, door, [one.prepared])[0]
     except sa.exc.IntegrityError:
         return None

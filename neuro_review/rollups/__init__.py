@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from db.bulk import add_to_rows
+from db.driver import driver
 from db.engine import at_end
 from neuro_review.rollups import counting
 from neuro_review.rollups.counting import KEYS, SUMS, Facts, Said, Tally
@@ -90,11 +91,11 @@ def read(session: Session, item_ids: Sequence[str]) -> dict[str, Facts]:
     return {item_id: facts._replace(panel=bool(facts.panel)) for item_id, facts in found.items()}
 
 
-_FIND_SERIES = "SELECT model, id FROM rollup_series WHERE workflow_id = :flow AND origin = :origin AND model "
+_SERIES = "SELECT model, id FROM rollup_series WHERE workflow_id = {0} AND origin = {0} AND model "
 FIND_SERIES = {
-    "sqlite": sa.text(_FIND_SERIES + "IN (SELECT value FROM json_each(:models))"),
-    "postgresql": sa.text(_FIND_SERIES + "= ANY(:models)"),
-}
+    True: _SERIES.format("?") + "IN (SELECT value FROM json_each(?))", False: _SERIES.format("%s") + "= ANY(%s)"
+}  # fmt: skip
+"""Whether it is for SQLite, and how it is said there."""
 MAKE_SERIES = sa.text(
     "INSERT INTO rollup_series (workflow_id, origin, model) VALUES (:flow, :origin, :model)"
     " ON CONFLICT (workflow_id, origin, model) DO NOTHING"
@@ -134,8 +135,5 @@ def _series(session: Session, wanted: set[Any]) -> dict[Any, int]:
 
 
 def _numbers(session: Session, flow: int, origin: str, models: list[str]) -> dict[str, int]:
-    connection = session.connection()
-    dialect = connection.dialect.name
-    listed: Any = models if dialect == "postgresql" else orjson.dumps(models).decode()
-    bound = {"flow": flow, "origin": origin, "models": listed}
-    return {row[0]: row[1] for row in connection.execute(FIND_SERIES[dialect], bound)}
+    to = driver(session)
+    return dict(to.run(FIND_SERIES[to.is_sqlite], (flow, origin, to.listed(models))).fetchall())
