@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from neuro_review import phrases, ui
+from neuro_review import ui
 from neuro_review.ui import exports, jobs, links
 from neuro_review.words import Role
 
@@ -18,11 +18,11 @@ if not flows:
 else:
     asked, found = exports.form(person, flows)
     exports.count(found, asked.choice)
+    usable = exports.usable(asked, found)
+    if usable is not None:
+        exports.lines(usable)
     exports.first_rows(found)
-    st.button(
-        f"Export {phrases.count(found.rows, 'review')}", key="start", type="primary", disabled=not found.rows,
-        on_click=exports.start, args=(asked,),
-    )  # fmt: skip
+    exports.button(asked, found, usable)
     st.caption("A file is made in the background and kept for 24 hours. Each export is noted in the audit log.")
 st.header("Your exports")
 jobs.exports()

@@ -216,6 +216,17 @@ def held_out(session: Session, workflow_id: int) -> Iterator[Any]:
     yield from in_pieces.execute(HELD_OUT, {"workflow": workflow_id})
 
 
+HOW_MANY_HELD_OUT = sa.text(
+    "SELECT COALESCE(sum(n.cases), 0) FROM eval_set s JOIN eval_version n ON n.set_id = s.id"
+    " WHERE s.workflow_id = :workflow AND s.held_out AND n.frozen_at IS NOT NULL"
+)
+
+
+def held_out_cases(session: Session, workflow_id: int) -> int:
+    """Return how many cases `held_out` would yield, without reading them."""
+    return int(session.connection().execute(HOW_MANY_HELD_OUT, {"workflow": workflow_id}).scalar_one())
+
+
 HELD_OUT_VERSIONS = sa.text(
     "SELECT s.name, n.number FROM eval_set s JOIN eval_version n ON n.set_id = s.id WHERE s.workflow_id = :workflow"
     " AND s.held_out AND n.frozen_at IS NOT NULL ORDER BY s.name, n.number"

@@ -120,14 +120,17 @@ def parts(database: Database, question: Question, form: Format, helpers: int) ->
         yield from _of_set(database, question, form, question.version_id)
         return
     cutter = Cutter(database, question.workflow_id)
-    found = _apart(cutter, question, form, helpers) if helpers else _here(cutter, question, form)
+    if helpers:
+        found = _apart(cutter, question, form, helpers)
+    else:
+        found = here(cutter, question, encoder(database, question, form))
     for part, scanned in found:
         cutter.learn(part)
         yield part, scanned
 
 
-def _here(cutter: Cutter, question: Question, form: Format) -> Iterator[tuple[Part, int]]:
-    encoded = encoder(cutter.database, question, form)
+def here(cutter: Cutter, question: Question, encoded: Encoder) -> Iterator[tuple[Part, int]]:
+    """Give the encoded pages in order, made in this process; the cutter learns of each from who asked."""
     for after, upto, scanned in cutter:
         for part in make(cutter.database, question, encoded, after, upto):
             yield part, scanned if part.last else 0

@@ -38,9 +38,9 @@ class Encoded:
 class Selection:
     """Makes lines of one format out of rows."""
 
-    def __init__(self, database: Database, question: Question, form: Format) -> None:
+    def __init__(self, database: Database, question: Question, form: Format, *, keeps_out: bool = True) -> None:
         self.question, self.form = question, form
-        self.held_out = HeldOut(database, question.workflow_id) if form.trains else None
+        self.held_out = HeldOut(database, question.workflow_id) if form.trains and keeps_out else None
 
     def encode(self, rows: Iterable[Row]) -> Encoded:
         """Return rows as lines; what cannot be one is counted."""

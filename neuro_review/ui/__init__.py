@@ -81,6 +81,13 @@ def read() -> Iterator[Session]:
 
 
 @contextmanager
+def read_in_steps() -> Iterator[None]:
+    """Let a verb that opens the database itself read; a refusal ends the page, or the fragment, with its sentence."""
+    with _told():
+        yield
+
+
+@contextmanager
 def act() -> Iterator[Session]:
     """Open a transaction for one verb, in a callback; a refusal is shown above the page, which stays.
 

@@ -10,8 +10,9 @@ from neuro_review import phrases, ui
 from neuro_review.access import Actor
 from neuro_review.exports import preview
 from neuro_review.exports.columns import COLUMNS
+from neuro_review.exports.foreseen import Foreseen, foresee
 from neuro_review.exports.formats import Format
-from neuro_review.exports.lines import A_LINE
+from neuro_review.exports.lines import A_LINE, MEANS, Left
 from neuro_review.exports.preview import Preview
 from neuro_review.exports.rows import Filter
 from neuro_review.jobs import asking
@@ -20,6 +21,7 @@ from neuro_review.workflows import Workflow
 
 NEXT = "_export_next"
 SEEN = "_export_seen"
+FORESEEN = "_export_foreseen"
 COUNTED_FOR = 10 * SECOND
 """So long the same question is not asked again; where counting takes seconds, twenty times as long as that."""
 SHOWN = ("verdict", "reviewer", "model", "output", "final_text", "reasons", "external_id", "created_at", "reviewed_at")
@@ -50,6 +52,17 @@ class _Seen:
     choice: Filter
     until: int
     preview: Preview
+
+
+@dataclass(frozen=True)
+class _Foreseen:
+    """What of it another tool can use, and until when that will do."""
+
+    workflow_id: int
+    form: Format
+    choice: Filter
+    until: int
+    found: Foreseen
 
 
 def places() -> list[Workflow]:
@@ -95,9 +108,27 @@ def _counted(by: Actor, flow_id: int, choice: Filter) -> Preview:
     asked_at = now()
     with st.spinner("Counting…"), ui.read() as session:
         found = preview.look(session, flow_id, by, choice)
-    good_until = now() + max(COUNTED_FOR, 20 * (now() - asked_at))
-    st.session_state[SEEN] = _Seen(flow_id, choice, good_until, found)
+    st.session_state[SEEN] = _Seen(flow_id, choice, _good_until(asked_at), found)
     return found
+
+
+def _good_until(asked_at: int) -> int:
+    return now() + max(COUNTED_FOR, 20 * (now() - asked_at))
+
+
+def usable(asked: Asked, found: Preview) -> Foreseen | None:
+    """Return how much of it another tool can use; None in the formats that hold every review."""
+    if asked.form.is_table or not found.rows:
+        return None
+    seen: _Foreseen | None = st.session_state.get(FORESEEN)
+    of = (asked.workflow_id, asked.form, asked.choice)
+    if seen and (seen.workflow_id, seen.form, seen.choice) == of and now() < seen.until:
+        return seen.found
+    asked_at = now()
+    with st.spinner("Looking what can be used…"), ui.read_in_steps():
+        usable = foresee(ui.database(), ui.person(), *of)
+    st.session_state[FORESEEN] = _Foreseen(*of, _good_until(asked_at), usable)
+    return usable
 
 
 def count(found: Preview, choice: Filter) -> None:
@@ -111,6 +142,39 @@ def count(found: Preview, choice: Filter) -> None:
         st.text("There is no review in this workflow yet. Each verdict becomes a row here once it cannot be undone.")
     else:
         st.text("No review matches. Take a filter away.")
+
+
+def lines(found: Foreseen) -> None:
+    """Draw how many lines the file will have, and why the rest is left out."""
+    amount = phrases.count(found.lines, "line")
+    if not found.reviews:
+        said = "How many lines that makes in this format is counted when the file is made."
+    elif not found.is_whole:
+        said = f"The first {phrases.count(found.reviews, 'review')} make {amount} in this format; the rest is counted"
+        said += " when the file is made."
+    elif not found.lines:
+        said = "None of them can be used in this format. Choose another, or take a filter away."
+    else:
+        left = sum(found.left_out.values())
+        said = f"{amount} in this format" + (f"; {left:,} {_are(left)} left out." if left else ".")
+    if not found.keeps_out:
+        said += " What is held out will be left out as well, and is too much to be compared here."
+    st.text(said)
+    if found.left_out:
+        whys = (f"{many:,} left out: {MEANS[Left(why)]}" for why, many in found.left_out.most_common())
+        st.caption("  \n".join(whys))
+
+
+def button(asked: Asked, found: Preview, usable: Foreseen | None) -> None:
+    """Draw the button with what the file will hold, which cannot be pressed where that is nothing."""
+    what, many = "review", found.rows
+    if usable is not None and usable.is_exact:
+        what, many = "line", usable.lines
+    nothing = not found.rows or (usable is not None and usable.is_whole and not usable.lines)
+    st.button(
+        f"Export {phrases.count(many, what)}", key="start", type="primary", disabled=nothing, on_click=start,
+        args=(asked,),
+    )  # fmt: skip
 
 
 def _are(number: int) -> str:

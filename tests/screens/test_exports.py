@@ -12,12 +12,14 @@ from db.engine import Database
 from db.tables import JobKind, JobState, Role, Verdict
 from neuro_review import sessions, settings, ui
 from neuro_review.access import Actor
-from neuro_review.exports import preview
+from neuro_review.exports import foreseen, parts, preview
+from neuro_review.exports.foreseen import foresee
+from neuro_review.exports.formats import Format
 from neuro_review.exports.rows import Filter
 from neuro_review.jobs import keeper, rows
 from neuro_review.jobs import run as process
 from tests.conftest import Clock, Team
-from tests.exports.labels import hold_out, labels
+from tests.exports.labels import exported, hold_out, labels
 from tests.exports.stock import decide, held, past, set_grace
 from tests.web.conftest import browser, door
 
@@ -122,6 +124,69 @@ def test_labels_go_out_as_another_tool_reads_them_and_what_is_left_out_is_said(
     assert any(said.startswith("6 lines, 8 reviews left out · ") for said in words(app))
     assert "2 left out: It is a case of an eval set that is held out." in words(app)
     assert "Held out: exam@1" in words(app)
+
+
+@pytest.mark.parametrize("form", [one for one in Format if not one.is_table])
+def test_how_many_lines_a_format_will_have_is_said_before_it_is_made(
+    db: Database, team: Team, tmp_path: Path, form: Format
+) -> None:
+    labels(db, team)
+    hold_out(db, models=("larch",), verdicts=(Verdict.CORRECT,))
+
+    found = foresee(db, team.olu, team.support.id, form, Filter())
+    approved = foresee(db, team.olu, team.support.id, form, Filter(verdict=Verdict.APPROVE))
+
+    done, lines = exported(db, tmp_path, form)
+    assert (found.lines, found.left_out, found.is_exact) == (len(lines), done.left_out, True)
+    assert found.reviews == 14
+    assert approved.lines == len(exported(db, tmp_path, form, choice=Filter(verdict=Verdict.APPROVE))[1])
+
+
+def test_where_there_is_much_the_first_of_it_is_looked_at_and_that_is_said(
+    db: Database, team: Team, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels(db, team)
+    monkeypatch.setattr(foreseen, "LOOKED_FOR", -SECOND)
+    monkeypatch.setattr(parts, "FIRST_PAGE", 5)
+    app = open_page(team.olu)
+
+    app.selectbox(key="export_format").set_value("trl-dpo").run()
+
+    assert "The first 5 reviews make 2 lines in this format; the rest is counted when the file is made." in words(app)
+    assert (app.button(key="start").label, app.button(key="start").disabled) == ("Export 14 reviews", False)
+
+
+def test_what_is_held_out_is_not_compared_where_it_is_too_much_and_that_is_said(
+    db: Database, team: Team, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels(db, team)
+    hold_out(db, models=("larch",), verdicts=(Verdict.CORRECT,))
+    monkeypatch.setattr(foreseen, "MOST_HELD_OUT", 1)
+    app = open_page(team.olu)
+
+    app.selectbox(key="export_format").set_value("dpo").run()
+
+    (said,) = [one for one in words(app) if "lines in this format" in one]
+    assert said.startswith("2 lines in this format; 12 are left out. What is held out will be left out as well")
+    assert app.button(key="start").label == "Export 14 reviews"
+    app.selectbox(key="export_format").set_value("inspect").run()  # nobody learns from it
+    assert not any("held out will be" in one for one in words(app))
+
+
+def test_a_format_that_can_use_none_of_it_is_not_offered_as_a_file(db: Database, team: Team, open_page: Open) -> None:
+    for number in range(3):
+        past(db, team.support, [{"verdict": "approve"}], prompt="Why?", external_id=f"l{number}")
+    app = open_page(team.olu)
+    assert not any("in this format" in one for one in words(app))
+
+    app.selectbox(key="export_format").set_value("dpo").run()
+
+    assert "None of them can be used in this format. Choose another, or take a filter away." in words(app)
+    assert any(one.value.startswith("3 left out: There is no correction") for one in app.caption)
+    assert app.button(key="start").disabled
+    app.selectbox(key="export_format").set_value("sft").run()
+    assert "3 lines in this format." in words(app)
+    assert (app.button(key="start").label, app.button(key="start").disabled) == ("Export 3 lines", False)
 
 
 def test_a_file_is_given_to_nobody_but_who_asked(
