@@ -65,6 +65,11 @@ def points(difference: float) -> str:
     return f"{sign}{abs(difference) * 100:.1f} points"
 
 
+def points_between(low: float, high: float) -> str:
+    """Return the bounds of a difference of two shares, in percentage points."""
+    return f"{points(low).removesuffix(' points')} to {points(high)}"
+
+
 def lasting(ms: float | None) -> str:
     """Return a duration in milliseconds in the unit in which it reads best."""
     if ms is None:

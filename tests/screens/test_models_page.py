@@ -1,5 +1,7 @@
 """The Models page, the owner's settings and the alarms: what is shown, and what may be done."""
 
+import re
+
 import pytest
 import sqlalchemy as sa
 import streamlit as st
@@ -46,6 +48,15 @@ def test_models_stand_side_by_side_with_what_they_cost_and_which_differences_are
     assert ">real</span>" in said
     assert "more labels needed" in said
     assert len(specs(app)) == 3
+
+
+def test_the_bounds_of_a_difference_that_may_be_none_name_their_unit_once(db: Database, team: Team) -> None:
+    counted(db, team.support.id, {5: (600, 30)}, "good")
+    counted(db, team.support.id, {5: (600, 36)}, "like it")
+
+    (bounds,) = re.findall("[^<>]+ to [^<>]+ points", markup(models(db, team)))
+
+    assert re.fullmatch(r"[−+]\d\.\d to [−+]\d\.\d points", bounds)
 
 
 def test_with_one_model_it_says_what_is_missing(db: Database, team: Team) -> None:

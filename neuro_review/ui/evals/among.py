@@ -38,8 +38,8 @@ def _row(name: str, one: Among) -> list[Cell]:
         return [name, tables.quiet("not shown yet"), unknown, unknown, unknown, _cases(one)]
     rate, low, high = one.comparison.difference
     return [
-        name, _shown(one, rate), phrases.points(rate), tables.quiet(figures.bounds(low, high)), _chance(one.corrected),
-        _cases(one),
+        name, _shown(one, rate), phrases.points(rate), tables.quiet(phrases.points_between(low, high)),
+        _chance(one.corrected), _cases(one),
     ]  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def _difference(found: Comparison) -> None:
 def _said(found: Comparison) -> str:
     assert found.difference is not None
     rate, low, high = found.difference
-    bounds = f"95{phrases.THIN}% interval {figures.bounds(low, high)}"
+    bounds = f"95{phrases.THIN}% interval {phrases.points_between(low, high)}"
     if abs(rate) < 0.0005:
         return f"As many bad cases as before ({bounds})."
     certain = "" if low > 0 or high < 0 else " It may be chance."

@@ -68,11 +68,6 @@ def costs(side: Side) -> tuple[Cell, Cell, Cell]:
     return cost, half, most
 
 
-def bounds(low: float, high: float) -> str:
-    """Return the bounds of a difference, in percentage points."""
-    return f"{phrases.points(low).removesuffix(' points')} to {phrases.points(high)}"
-
-
 def _reviewed(one: Result) -> None:
     if not one.estimate.labels:
         return

@@ -100,7 +100,7 @@ def _as_xml(run: Run, before: list[Kept], old: Tried, new: Tried) -> None:
 def _row(one: Kept) -> list[Cell]:
     difference: Cell = tables.quiet("too many cases without an outcome")
     if one.difference is not None and one.low is not None and one.high is not None:
-        bounds = f"({figures.bounds(one.low, one.high)})"
+        bounds = f"({phrases.points_between(one.low, one.high)})"
         difference = tables.together(phrases.points(one.difference), tables.quiet(bounds))
     by = "" if one.scorer is None else f" by {one.scorer}"
     return [

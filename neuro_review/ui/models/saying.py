@@ -63,9 +63,8 @@ def measured(gate: Tested) -> str:
         than = than.replace(" than ", " as ")
     else:
         amount += " more" if gate.difference > 0 else " fewer"
-    low, high = (phrases.points(one) for one in (gate.low, gate.high))
-    bounds = f"90{phrases.THIN}% interval {low.removesuffix(' points')} to {high}, margin {gate.margin * 100:g}"
-    return f"{amount} {than} {on} ({bounds})"
+    bounds = f"90{phrases.THIN}% interval {phrases.points_between(gate.low, gate.high)}"
+    return f"{amount} {than} {on} ({bounds}, margin {gate.margin * 100:g})"
 
 
 def came(share: float, found: Traffic) -> str:

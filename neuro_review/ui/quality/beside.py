@@ -114,7 +114,7 @@ def differences(compared: Comparison) -> None:
         low, high = sorted((abs(pair.difference.low), abs(pair.difference.high)))
         spans_zero = pair.difference.low < 0 < pair.difference.high
         bounds = (
-            f"{phrases.points(pair.difference.low)} to {phrases.points(pair.difference.high)}"
+            phrases.points_between(pair.difference.low, pair.difference.high)
             if spans_zero
             else f"{low * 100:.1f} to {high * 100:.1f} points"
         )
