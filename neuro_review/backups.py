@@ -22,10 +22,14 @@ from neuro_review.verify import verify
 
 Progress = Callable[[int], None]
 NOT_ALTERED = "Nothing was changed."
+NO_BACKUP = "is no backup of Neuro Review and is not replaced. Name another file, or move this one away."
 PATIENCE = 5
 """Seconds in which others let go of a place."""
 BESIDE = ("-wal", "-shm", "-journal", ".lock", ".migrate.lock")
 """What SQLite and we keep beside a database; of a living one it holds what was stored last, and who writes."""
+SQLITE, AT_REST = b"SQLite format 3\0", b"\1"
+"""How a SQLite file begins, and its nineteenth byte: another one where an app writes to it as to ours (WAL)."""
+OURS = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_info'"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def backup(database: Database, file: Path, progress: Progress = lambda rows: Non
         raise InvalidError(f"{file} is the database itself. Name another file.", "file")
     if not file.parent.is_dir():
         raise InvalidError(f"There is no folder {file.parent}. Make it, or name a file in another one.", "file")
+    if file.exists() and not _may_be_replaced(file):
+        raise InvalidError(f"{file} {NO_BACKUP}", "file")
     with _beside(file) as copy:
         if database.is_sqlite:
             _copy_file(database.path, copy)
@@ -148,6 +154,20 @@ def _is_of(database: Database, file: Path) -> bool:
         return True
     places = (database.path, database.path.resolve())
     return file.resolve() in [Path(f"{place}{rest}").resolve() for place in places for rest in BESIDE]
+
+
+def _may_be_replaced(file: Path) -> bool:
+    """Tell whether a file is empty or an earlier backup; a database that an app writes to is none."""
+    try:
+        with file.open("rb") as there:
+            head = there.read(20)
+        if not head.startswith(SQLITE) or head[18:19] != AT_REST:
+            return not head
+        # Read as it lies there: nothing may appear beside a file that is perhaps somebody else's.
+        with contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as opened:
+            return bool(opened.execute(OURS).fetchone()[0])
+    except (OSError, sqlite3.DatabaseError):
+        return False
 
 
 def _checked(database: Database, says: str) -> Done:

@@ -1,5 +1,6 @@
 """Backup, restore and move: everything or nothing, checked, and never over what is there."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -289,6 +290,59 @@ def test_a_backup_that_cannot_be_written_says_so_and_keeps_what_was_there(
     assert made.exit_code == 1
     assert "does not fit its audit log" in made.output
     assert file.read_bytes() == kept
+
+
+OTHERS = ["a text", "begun only", "another program's", "a living database's", "cut short"]
+
+
+@pytest.mark.parametrize("whose", OTHERS)
+def test_a_file_that_is_no_backup_is_not_replaced_by_one(
+    url: str, db: Database, story: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    file = folder / "b.db"
+    if whose == "a text":
+        file.write_text("Dear diary")
+    elif whose == "begun only":
+        file.write_bytes(b"SQLite format 3\0")
+    elif whose == "another program's":
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute("CREATE TABLE bookmark (address TEXT)")
+    elif whose == "a living database's":
+        living = Database(f"sqlite:///{tmp_path / 'living.db'}")
+        migrate(living)
+        living.dispose()
+        file.write_bytes((tmp_path / "living.db").read_bytes())
+    else:
+        assert call(monkeypatch, url, "backup", str(file)).exit_code == 0
+        spoil(file, "cut short")
+    kept = file.read_bytes()
+
+    made = call(monkeypatch, url, "backup", str(file))
+
+    assert made.exit_code == 1
+    assert "is no backup of Neuro Review and is not replaced. Name another file, or move this one away." in made.output
+    assert file.read_bytes() == kept
+    assert list(folder.iterdir()) == [file]
+
+
+def test_an_earlier_backup_and_an_empty_file_are_replaced(
+    url: str, db: Database, story: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    file = folder / "b.db"
+    file.touch()
+    first = call(monkeypatch, url, "backup", str(file))
+    with db.writing() as session:
+        access.add_person(session, OPERATOR, "Zoe", "zoe@example.com", Role.ADMIN, password_hash="-")
+
+    second = call(monkeypatch, url, "backup", str(file))
+
+    assert (first.exit_code, second.exit_code) == (0, 0), second.output
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT count(*) FROM person WHERE name = 'Zoe'").fetchone() == (1,)
 
 
 def test_a_backup_whose_last_pages_do_not_reach_the_file_is_none(
