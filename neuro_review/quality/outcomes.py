@@ -196,6 +196,15 @@ class Progress:
     reached: bool | None
     """None while too little was reported to say."""
     sentence: str
+    others: tuple[tuple[str, int], ...] = ()
+    """Under which other names most was reported in the last four weeks, and how often: a slip of the pen shows here."""
+
+
+OTHERS = sa.text(
+    "SELECT name, sum(n) AS n FROM rollup_outcome WHERE workflow_id = :flow AND name <> :name"
+    " AND day BETWEEN :first AND :last GROUP BY name HAVING sum(n) > 0 ORDER BY 2 DESC, 1 LIMIT :most"
+)
+MOST_OTHERS = 5
 
 
 def progress(session: Session, by: Actor, workflow_id: int) -> Progress:
@@ -205,17 +214,23 @@ def progress(session: Session, by: Actor, workflow_id: int) -> Progress:
         NotAllowedError: not an owner of the workflow.
     """
     by.require(Role.OWNER, workflow_id)
-    metric = measured(session, workflow_id).metric
-    if metric is None:
-        return Progress(None, None, None, None, "No metric is set. Name the one number this workflow is there to move.")
-    today = now() // DAY
+    metric, today = measured(session, workflow_id).metric, now() // DAY
     window = Window(today - RECENT + 1, today + 1)
+    bound = {"flow": workflow_id, "name": metric.name if metric else "", "most": MOST_OTHERS}
+    others = session.connection().execute(OTHERS, {**bound, "first": window.first, "last": window.last})
+    named = tuple((str(row.name), int(row.n)) for row in others)
+    if metric is None:
+        said = "No metric is set. Name the one number this workflow is there to move."
+        return Progress(None, None, None, None, said, named)
     found = outcome(session, by, workflow_id, metric.name, per=Per.ALL, window=window)
-    recent = found[0] if found else None
+    return _progress(metric, found[0] if found else None, named)
+
+
+def _progress(metric: Metric, recent: OutcomeRow | None, others: tuple[tuple[str, int], ...]) -> Progress:
     if recent is None or recent.mean is None or recent.n < FEWEST:
         seen = recent.n if recent else 0
         said = f"{seen} of at least {FEWEST} reports of {metric.name} in the last four weeks. Applications report them."
-        return Progress(metric, recent, None, None, said)
+        return Progress(metric, recent, None, None, said, others)
     change = Interval(*(value / metric.baseline - 1 for value in recent.mean))
     # Reached when the whole interval is past the target, missed when none of it is.
     down = metric.target < 0
@@ -227,4 +242,4 @@ def progress(session: Session, by: Actor, workflow_id: int) -> Progress:
         f"{metric.name} {change.rate:+.0%} against {metric.baseline:g} {metric.unit}".rstrip()
         + f" ({change.low:+.0%} to {change.high:+.0%}, {recent.n:,} reports), wanted {metric.target:+.0%}: {where}."
     )
-    return Progress(metric, recent, change, reached, said)
+    return Progress(metric, recent, change, reached, said, others)

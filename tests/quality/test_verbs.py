@@ -292,6 +292,25 @@ def test_an_outcome_is_refused_of_another_application_or_of_no_item(db: Database
         report(db, caller(db, team), external_id="4711", value=float("inf"))
 
 
+def test_what_is_reported_under_a_name_that_is_not_the_metrics_is_shown_and_not_counted(
+    db: Database, team: Team, moved_clock: Clock
+) -> None:
+    into, by = door(db, team.support), caller(db, team)
+    report(db, by, item_id=hold(db, into), value=1, metric="long ago")
+    moved_clock.forward(30 * DAY)
+    for n, name in enumerate(["minutes", "minutes", "minute", "minuets", "minuets", "minuets"]):
+        report(db, by, item_id=hold(db, into), value=n, metric=name)
+    unset = ask(db, outcomes.progress, team)
+    with db.writing() as session:
+        measured.set_metric(session, team.olu, team.support.id, Metric("minutes", "min", 40, -0.2))
+
+    found = ask(db, outcomes.progress, team)
+
+    assert unset.others == (("minuets", 3), ("minutes", 2), ("minute", 1))
+    assert found.others == (("minuets", 3), ("minute", 1))
+    assert found.recent is not None and found.recent.n == 2
+
+
 def test_the_metric_says_how_far_it_has_come(db: Database, team: Team) -> None:
     with db.writing() as session:
         measured.set_metric(session, team.olu, team.support.id, Metric("minutes", "min", 40, -0.2))

@@ -149,6 +149,26 @@ def test_the_one_metric_is_drawn_against_where_it_was_and_where_it_is_to_be(db: 
     assert {row["text"]: row["value"] for row in rows if "text" in row} == {"before": 50, "target": 40}
 
 
+def test_names_under_which_applications_report_beside_the_metric_are_shown(db: Database, team: Team) -> None:
+    with db.writing() as session:
+        add_to_rows(
+            session, "rollup_outcome", "workflow_id name day", "n total_micro squares",
+            [(team.support.id, HOSTILE[:60], TODAY - 1, 1, 1_000_000, 1.0)],
+        )  # fmt: skip
+    counted(db, team.support.id, {1: (40, 2)})
+
+    assert f"They report in these four weeks: “{HOSTILE[:60]}” (1 report)." in words(opened(db, team.olu))
+    with db.writing() as session:
+        metric = measured.Metric("resolution_minutes", "minutes", 50, -0.2)
+        measured.set_metric(session, team.olu, team.support.id, metric)
+    st.cache_data.clear()
+    said = words(opened(db, team.olu))
+
+    shown = f"Under other names, which do not count here, came in four weeks: “{HOSTILE[:60]}” (1 report)."
+    assert shown in said
+    assert "They report" not in said
+
+
 def test_how_old_what_waits_is_stands_beside_when_it_came_in(db: Database, team: Team) -> None:
     counted(db, team.support.id, {0: (5, 0), 1: (3, 0), 9: (2, 0)}, label=None, status="held", said=[])
 

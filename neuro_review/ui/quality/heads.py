@@ -7,6 +7,7 @@ from neuro_review import phrases
 from neuro_review.charts import Look
 from neuro_review.quality.changing import Changed
 from neuro_review.quality.estimates import Basis, Estimate
+from neuro_review.quality.outcomes import Progress
 from neuro_review.quality.table import Row
 from neuro_review.ui import tables
 from neuro_review.ui.quality.asking import View
@@ -132,6 +133,11 @@ def figure_cards(found: Figures, whole: Row, held: int, oldest: str | None) -> l
         number = "Too few reports" if change is None else f"{change.rate:+.0%}".replace("-", "−").replace("%", " %")
         cards.append((metric.name, number, [Html(html.escape(found.progress.sentence))]))
     return cards
+
+
+def reported(progress: Progress) -> str:
+    """Return the other names under which applications reported, and how often."""
+    return ", ".join(f"“{tables.short(name)}” ({phrases.count(n, 'report')})" for name, n in progress.others)
 
 
 def review_cost(handling_ms: int, items: int, rate_micro: int | None) -> float | None:

@@ -53,7 +53,7 @@ def draw(view: View, flows: list[Workflow]) -> None:
     costs(found, time)
     outcome(found, time, view)
     agreement(found)
-    settings.draw(view.workflow_id, found.measured)
+    settings.draw(view.workflow_id, found.measured, heads.reported(found.progress))
     with st.expander("The numbers, by model and period"):
         numbers.draw(numbers.lines(found.by_model), view, "quality")
 
@@ -180,8 +180,10 @@ def outcome(found: Figures, time: Frame, view: View) -> None:
     )  # fmt: skip
     if drawn is None:
         st.caption("No application has reported it in this window. They do by `POST /api/v1/outcomes`.")
-        return
-    st.text(found.progress.sentence)
+    else:
+        st.text(found.progress.sentence)
+    if found.progress.others:
+        ui.plain(f"Under other names, which do not count here, came in four weeks: {heads.reported(found.progress)}.")
 
 
 def agreement(found: Figures) -> None:

@@ -10,8 +10,8 @@ from neuro_review.workflows.measured import Measured, Metric
 MICRO = 1_000_000
 
 
-def draw(workflow_id: int, now: Measured) -> None:
-    """Draw what is agreed, ready to be changed."""
+def draw(workflow_id: int, now: Measured, reported: str) -> None:
+    """Draw what is agreed, ready to be changed, and what else applications report."""
     with ui.read() as session:
         reasons = workflows.reasons(session, workflow_id)
     with st.expander("What this workflow is measured by", key=f"measured_{workflow_id}"):
@@ -39,6 +39,8 @@ def draw(workflow_id: int, now: Measured) -> None:
             st.number_input("The change that is wanted (%)", None, None, metric.target * 100 if metric else None, 1.0,
                             key=f"metric_target_{workflow_id}", placeholder="−20")  # fmt: skip
             st.caption("Applications report it with POST /api/v1/outcomes. Leave the name empty for none.")
+            if reported and metric is None:
+                ui.plain(f"They report in these four weeks: {reported}.")
             st.form_submit_button("Save the metric", on_click=_save_metric, args=(workflow_id,))
 
 
