@@ -145,7 +145,11 @@ def _take_arrived(
 
 def _name(path: Path) -> str:
     """Return a file's name as any terminal can show it."""
-    return os.fsencode(path.name).decode(errors="replace")
+    return _shown(Path(path.name))
+
+
+def _shown(path: Path) -> str:
+    return os.fsencode(path).decode(errors="replace")
 
 
 def summary(tally: Tally) -> str:
@@ -157,6 +161,9 @@ def summary(tally: Tally) -> str:
         "set aside": tally.rejected,
     }
     said = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count) or "nothing new"
+    if tally.useless:
+        where = f" in {_shown(tally.rejected_path)}" if tally.rejected_path else ""
+        said = f"nothing came in, all of it is set aside{where} with the reasons"
     rows = f"{tally.read:,} {'row' if tally.read == 1 else 'rows'} read: {said}."
     return f"{rows} {_passed(tally.passed)}".rstrip() if tally.passed else rows
 

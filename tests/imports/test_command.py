@@ -387,7 +387,8 @@ def test_watching_takes_what_is_good_and_names_what_is_not(
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
         "1.jsonl: 2 rows read: 2 held for review.",
-        "2.jsonl: 1 row read: 1 set aside.",
+        f"2.jsonl: 1 row read: nothing came in, all of it is set aside in {tmp_path / '2.jsonl'}.rejected.jsonl with"
+        " the reasons.",
         "3.jsonl: 2 rows read: 1 held for review, 1 there already.",
     ]
     assert f"Not one row of {tmp_path / '2.jsonl'} could be read. Nothing was imported." in done.stderr

@@ -139,7 +139,9 @@ def test_when_no_row_can_be_used_the_first_reason_is_told_and_no_workflow_is_mad
     done = command(path, "-w", "support")
 
     assert done.exit_code == 0
-    assert done.stdout == "3 rows read: 3 set aside.\n"
+    assert done.stdout == (
+        f"3 rows read: nothing came in, all of it is set aside in {path}.rejected.jsonl with the reasons.\n"
+    )
     assert (
         "Not one of 3 rows could be used; first: line 1: output and model are missing. Map columns:"
         " --field output=COLUMN; there are: id, question, answer, engine. One model for all rows is given with --model."
