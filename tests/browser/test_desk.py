@@ -306,3 +306,20 @@ def test_what_is_escalated_goes_on_without_a_verdict_and_an_empty_queue_says_wha
     app.change("DELETE FROM item_pass")
     moe.page.keyboard.press("Enter")
     moe.sees(OUTPUTS[1])
+
+
+def test_before_an_empty_queue_the_next_output_is_there_within_seconds(app: App, tab: Callable[..., Tab]) -> None:
+    workflow = app.add_workflow("desk of Lin", OUTPUTS[:1])
+    lin = tab(app, app.sign_in("Lin", Role.REVIEWER, workflow))
+    lin.page.clock.install()
+    lin.open("/review")
+    lin.press("s")
+    lin.reads("Nothing waits for you")
+    lin.is_answered()
+
+    lin.page.clock.pause_at(lin.page.evaluate("Date.now() / 1000") + 1)  # from here on only the seconds given go by
+    app.change("DELETE FROM item_pass WHERE item_id IN (SELECT id FROM item WHERE workflow_id = :id)", id=workflow)
+    with lin.page.expect_response("**/desk/sync"):
+        lin.page.clock.run_for(5_000)
+    lin.page.clock.resume()
+    lin.sees(OUTPUTS[0])

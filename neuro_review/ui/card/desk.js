@@ -1,6 +1,6 @@
 // The desk in the browser: a window of leased items, and an outbox that is sent again until the server has answered.
 
-const WINDOW = 10, LOW = 6, BEAT = 25000, IDLE = 5 * 60000, IDLE_TYPING = 30 * 60000, DRAFT_PAUSE = 1000;
+const WINDOW = 10, LOW = 6, BEAT = 25000, LOOK = 3000, IDLE = 5 * 60000, IDLE_TYPING = 30 * 60000, DRAFT_PAUSE = 1000;
 const TIMEOUT = 20000, FIRST_WAIT = 500, LONGEST_WAIT = 8000, MOST_OPS = 20, RECENT = 10;
 
 const fresh = () => crypto.getRandomValues(new Uint32Array(4)).reduce((all, one) => all + one.toString(36), "k");
@@ -207,7 +207,12 @@ class Desk {
       this.away = true;
       this.changed();
       this.send();
-    } else if (now - this.beatAt > BEAT) this.send({beat: true});
+    } else if (now - this.beatAt > (this.looksOut(silence) ? LOOK : BEAT)) this.send({beat: true});
+  }
+
+  // Somebody who sits before an empty queue is why a caller waits only seconds for a verdict.
+  looksOut(silence) {
+    return this.line === "ok" && !this.order.length && !this.away && silence <= IDLE && !document.hidden;
   }
 
   asked({hello = false, beat = false} = {}) {
