@@ -69,9 +69,15 @@ NEXT_STEP: dict[Status, str] = {
     Status.APPROVED: "Undo it while it has not left, or recall it afterwards.",
     Status.CORRECTED: "Undo it while it has not left, or recall it afterwards.",
     Status.REJECTED: "Undo it while it has not left; afterwards submit a new output.",
-    Status.LAPSED: "Submit the output again if it is still wanted.",
-    Status.WITHDRAWN: "Submit the output again if it is still wanted.",
+    Status.LAPSED: "If it is still wanted, submit it again with another external_id.",
+    Status.WITHDRAWN: "If it is still wanted, submit it again with another external_id.",
     Status.RECORDED: "It counts in quality and eval sets only.",
+}
+# Who withdraws is an application, and can neither undo nor recall.
+NEXT_STEP_OF_ITS_APPLICATION: dict[Status, str] = NEXT_STEP | {
+    Status.APPROVED: "Ask its reviewer to undo that while it has not left, or an owner to recall it afterwards.",
+    Status.CORRECTED: "Ask its reviewer to undo that while it has not left, or an owner to recall it afterwards.",
+    Status.REJECTED: "Nothing of it is released.",
 }
 
 
@@ -129,7 +135,8 @@ def allow(item: State, verb: Verb) -> None:
         ConflictError: it is not; the text says what the item's status is and what can be done instead.
     """
     if item.status not in LEGAL[verb]:
-        raise ConflictError(f"This item {SAYS[item.status]}; it cannot be {_past(verb)}. {NEXT_STEP[item.status]}")
+        steps = NEXT_STEP_OF_ITS_APPLICATION if verb is Verb.WITHDRAW else NEXT_STEP
+        raise ConflictError(f"This item {SAYS[item.status]}; it cannot be {_past(verb)}. {steps[item.status]}")
     if verb is Verb.UNDO and (item.leaves_at is None and item.origin == Origin.GATE):
         raise ConflictError("This verdict has left already; it cannot be undone. Recall it instead, with a reason.")
     if verb is Verb.UNDO and item.decided_by != DecidedBy.HUMAN:

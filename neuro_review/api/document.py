@@ -73,7 +73,7 @@ REFUSALS: dict[int, tuple[str, str, str]] = {
           "There is no item by that id that this application submitted."),
     408: ("too_slow", "The body did not come in time", "The body did not come within 30 seconds. Send it again."),
     409: ("conflict", "The item has moved on, or there is another by this external_id",
-          "This item was approved; it cannot be withdrawn. Undo it while it has not left, or recall it afterwards."),
+          "An item with this external_id came in with other content. Give this one another."),
     413: ("too_large", "Too large; the message says how much is taken",
           "The request has more than 4,194,304 bytes. Send fewer or shorter outputs at once."),
     415: ("not_json", "Not JSON, or compressed", "Send `Content-Type: application/json`."),

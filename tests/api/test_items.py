@@ -154,10 +154,14 @@ def test_an_output_can_be_withdrawn_while_it_is_held_and_not_after(shop: Shop, j
 
     taken = shop.post(f"items/{first['id']}/withdraw", None)
     assert (taken.status_code, taken.json()["status"], taken.json()["output"]) == (200, "withdrawn", None)
-    assert said(shop.post(f"items/{first['id']}/withdraw", None)) == (409, "conflict", None)
+    again = shop.post(f"items/{first['id']}/withdraw", None)
+    assert said(again) == (409, "conflict", None)
+    assert again.json()["error"]["message"].endswith("submit it again with another external_id.")
     second = shop.submit("Second.")
     judge(Verdict.APPROVE)
-    assert said(shop.post(f"items/{second['id']}/withdraw", None)) == (409, "conflict", None)
+    late = shop.post(f"items/{second['id']}/withdraw", None)
+    assert said(late) == (409, "conflict", None)
+    assert "Ask its reviewer to undo that while it has not left" in late.json()["error"]["message"]
     assert count(db, "release") == 0
 
 
