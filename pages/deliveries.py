@@ -7,6 +7,7 @@ from neuro_review.deliveries import endpoints, health
 from neuro_review.deliveries.health import Health
 from neuro_review.ui import once, sent
 from neuro_review.ui.copying import copyable
+from neuro_review.ui.links import link
 from neuro_review.words import Role
 
 TITLE = "Deliveries"
@@ -58,6 +59,12 @@ def _replay(endpoint_id: int, seq: int | None = None) -> None:
     with ui.act() as session:
         replayed = endpoints.replay(session, ui.person(), endpoint_id, seq)
         ui.hint(f"{phrases.count(replayed, 'message')} will be sent again.")
+
+
+def _send_waiting(endpoint_id: int) -> None:
+    with ui.act() as session:
+        sent = endpoints.send_waiting(session, ui.person(), endpoint_id)
+        ui.hint(f"{phrases.count(sent, 'message')} will be sent now.")
 
 
 def _test(endpoint_id: int) -> None:
@@ -132,6 +139,8 @@ def actions(one: Health) -> None:
         st.button("Send a test", key=f"test_{one.id}", on_click=_test, args=(one.id,))
         if one.paused_at is None:
             st.button("Pause", key=f"pause_{one.id}", on_click=_pause, args=(one.id,))
+            if one.failing:
+                st.button("Send what waits now", key=f"now_{one.id}", on_click=_send_waiting, args=(one.id,))
         else:
             st.button("Resume", key=f"resume_{one.id}", on_click=_resume, args=(one.id,))
         with st.popover("New secret …"):
@@ -151,7 +160,9 @@ def dead_letters(one: Health, given_up: list[health.Sent]) -> None:
         st.button("Send all of them again", key=f"replay_{one.id}", on_click=_replay, args=(one.id,))
         for message in given_up:
             with st.container(horizontal=True, vertical_alignment="center", key=f"row_{one.id}_{message.seq}"):
-                st.text(f"{message.event} · {message.attempts} tries", width="content")
+                if not link("pages/history.py", ui.md_escape(message.external_id), id=message.item_id):
+                    st.text(message.external_id, width="content")
+                st.text(f"{message.event} · {phrases.count(message.attempts, 'try', 'tries')}", width="content")
                 ui.plain(message.error or "")
                 st.button("Send again", key=f"replay_{one.id}_{message.seq}", on_click=_replay,
                           args=(one.id, message.seq))  # fmt: skip

@@ -13,7 +13,7 @@ from neuro_review import outbound, workflows
 from neuro_review.access import Actor
 from neuro_review.audit import Action, record
 from neuro_review.deliveries import messages, signing
-from neuro_review.deliveries.claims import says
+from neuro_review.deliveries.claims import CLAIM_LASTS, says
 from neuro_review.errors import ConflictError, InvalidError, NotFoundError
 from neuro_review.outbound import OutboundError
 
@@ -187,6 +187,31 @@ def replay(session: Session, by: Actor, endpoint_id: int, seq: int | None = None
     facts = {"message": seq, "messages": replayed}
     record(session, f"endpoint/{endpoint_id}", by.audit_name, Action.DELIVERY_REPLAYED, facts)
     return replayed
+
+
+# One that is being sent at this moment is left alone: it would go out twice.
+SEND_NOW = sa.text(
+    "UPDATE delivery SET attempts = 0, next_at = :at WHERE endpoint_id = :endpoint AND delivered_at IS NULL"
+    " AND dead_at IS NULL AND error IS NOT NULL AND next_at <> tried_at + :claim"
+)
+
+
+def send_waiting(session: Session, by: Actor, endpoint_id: int) -> int:
+    """Send now what was tried in vain and rests until its next try, the latest hours away. Returns how many.
+
+    Raises:
+        NotAllowedError: not an owner of the workflow.
+        ConflictError: nothing rests, or the endpoint is paused.
+    """
+    one = take(session, by, endpoint_id)
+    if one.paused_at is not None:
+        raise ConflictError("This endpoint is paused. Resume it first; then send what waits.")
+    bound = {"at": now(), "endpoint": endpoint_id, "claim": CLAIM_LASTS}
+    sent = session.connection().execute(SEND_NOW, bound).rowcount
+    if not sent:
+        raise ConflictError("Nothing waits for another try here any more.")
+    record(session, f"endpoint/{endpoint_id}", by.audit_name, Action.ENDPOINT_CHANGED, {"sent_now": sent})
+    return sent
 
 
 @dataclass(frozen=True)

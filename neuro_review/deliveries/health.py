@@ -6,12 +6,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from db.clock import now
+from db.clock import HOUR, now
 from db.tables import Role
 from neuro_review import outbound
 from neuro_review.access import Actor
 
 MOST_LISTED = 50
+LATE = HOUR  # a receiver that is away for less comes back by itself
 TEST_ARRIVED = '{"test":true}'  # the event that `endpoints.note_test` writes
 
 
@@ -79,11 +80,38 @@ def mine(session: Session, by: Actor) -> list[Health]:
 
 
 @dataclass(frozen=True)
+class Unheard:
+    """An endpoint that does not hear what it is to be told, and that somebody should look at."""
+
+    workflow_id: int
+    address: str
+    is_gone: bool
+    """It answered that nobody is there any more, and rests."""
+    dead: int
+
+
+UNHEARD = sa.text(
+    "SELECT * FROM (SELECT e.workflow_id, e.url, e.paused_at, e.paused_for,"
+    " (SELECT count(*) FROM delivery d WHERE d.endpoint_id = e.id AND d.dead_at IS NOT NULL) AS dead,"
+    f" EXISTS (SELECT 1 FROM delivery d WHERE {_OPEN} AND d.error IS NOT NULL AND d.created_at < :before) AS is_late"
+    " FROM endpoint e WHERE e.removed_at IS NULL ORDER BY e.id) found"
+    " WHERE paused_for = 'gone' OR dead > 0 OR (is_late AND paused_at IS NULL)"
+)
+
+
+def unheard(session: Session) -> list[Unheard]:
+    """Return the endpoints, of all workflows, that gave up, rest because nobody is there, or fail for an hour."""
+    rows = session.connection().execute(UNHEARD, {"before": now() - LATE})
+    return [Unheard(row.workflow_id, outbound.shown(row.url), row.paused_for == "gone", row.dead) for row in rows]
+
+
+@dataclass(frozen=True)
 class Sent:
     """One message on its way to one endpoint, or there."""
 
     seq: int
     item_id: str
+    external_id: str
     event: str
     created_at: int
     attempts: int
@@ -106,9 +134,9 @@ class Sent:
 
 
 _SENT = (
-    "SELECT d.outbox_seq AS seq, d.item_id, o.event, d.created_at, d.attempts, d.next_at, d.tried_at, d.delivered_at,"
-    " d.dead_at, d.status, d.took_ms, d.error FROM delivery d JOIN outbox o ON o.seq = d.outbox_seq"
-    " WHERE d.endpoint_id = :endpoint"
+    "SELECT d.outbox_seq AS seq, d.item_id, i.external_id, o.event, d.created_at, d.attempts, d.next_at, d.tried_at,"
+    " d.delivered_at, d.dead_at, d.status, d.took_ms, d.error FROM delivery d JOIN outbox o ON o.seq = d.outbox_seq"
+    " JOIN item i ON i.id = d.item_id WHERE d.endpoint_id = :endpoint"
 )
 DEAD = sa.text(_SENT + " AND d.dead_at IS NOT NULL ORDER BY d.dead_at DESC, d.outbox_seq DESC LIMIT :most")
 RECENT = sa.text(_SENT + " ORDER BY d.outbox_seq DESC LIMIT :most")

@@ -11,6 +11,8 @@ from db.clock import DAY, MINUTE, now
 from db.tables import Role
 from neuro_review import audit, phrases
 from neuro_review.access import Actor
+from neuro_review.deliveries import health
+from neuro_review.deliveries.health import Unheard
 from neuro_review.overview import Owned, Row, overdue
 from neuro_review.quality import drift
 
@@ -68,11 +70,13 @@ def alerts(session: Session, by: Actor, rows: list[Row], looked_after: dict[int,
     connection = session.connection()
     facts = {row.id: row for row in connection.execute(FACTS)}
     stranded = {row.workflow_id: row.n for row in connection.execute(STRANDED)}
+    unheard = health.unheard(session)
     found = list(_house(session)) if by.everywhere(Role.ADMIN) else []
     for row in rows:
         if row.id in looked_after and row.id in facts:
             found += [Alert(one.sentence, QUALITY, "Open Quality", row.id) for one in drift.alarms(session, by, row.id)]
             found += _waits(session, row, looked_after[row.id], facts[row.id])
+            found += [_told(row, one) for one in unheard if one.workflow_id == row.id]
             found += _staff(row, facts[row.id], stranded.get(row.id, 0))
     return found
 
@@ -117,6 +121,19 @@ def _waits(session: Session, row: Row, owned: Owned, facts: Any) -> Iterator[Ale
         )  # fmt: skip
 
 
+def _told(row: Row, one: Unheard) -> Alert:
+    if one.is_gone:
+        says = f"{one.address} answered that nobody is there any more, so it is told nothing of “{row.name}”."
+        step = "Correct its address, then resume it."
+    elif one.dead:
+        says = f"{phrases.count(one.dead, 'message')} of “{row.name}” to {one.address} {_was(one.dead)} given up."
+        step = "See why, mend the receiver, then send again."
+    else:
+        says = f"For more than an hour messages of “{row.name}” have not arrived at {one.address}."
+        step = "See why; once the receiver is mended, send what waits."
+    return Alert(f"{says} {step}", "pages/deliveries.py", "Open Deliveries", row.id)
+
+
 def _staff(row: Row, facts: Any, stranded: int) -> Iterator[Alert]:
     if stranded:
         yield Alert(
@@ -141,6 +158,10 @@ def _staff(row: Row, facts: Any, stranded: int) -> Iterator[Alert]:
             f"“{row.name}” has no rubric: each reviewer goes by their own measure. Write down what counts as good.",
             "pages/workflows.py", "Open Workflows", row.id,
         )  # fmt: skip
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _is(number: int) -> str:

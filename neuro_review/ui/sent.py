@@ -14,8 +14,9 @@ def table(messages: list[Sent], key: str) -> None:
         return
     rows = [
         {
-            "what": one.event, "item": one.item_id, "state": one.state, "tries": one.attempts,
+            "what": one.event, "external_id": one.external_id, "state": one.state, "tries": one.attempts,
             "age": phrases.ago(one.created_at), "answered": one.status, "ms": one.took_ms, "why": one.error or "",
+            "item": one.item_id,
         }
         for one in messages
     ]  # fmt: skip

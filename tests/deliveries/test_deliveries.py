@@ -7,14 +7,16 @@ import pytest
 import sqlalchemy as sa
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from db.clock import DAY, HOUR, SECOND
+from db.clock import DAY, HOUR, MINUTE, SECOND
 from db.engine import Database
 from db.tables import Verdict
-from neuro_review import audit, decisions, verify
+from neuro_review import audit, decisions, overview, verify
+from neuro_review.access import Actor
 from neuro_review.decisions import Opinion
 from neuro_review.deliveries import claims, endpoints
 from neuro_review.errors import ConflictError, NotAllowedError
 from neuro_review.gate.feed import feed
+from neuro_review.overview import alerts
 from neuro_review.sources import Caller
 from tests.conftest import Clock, Team
 from tests.deliveries.receiver import Receiver, cut, in_turn, plain, receiver
@@ -169,6 +171,71 @@ def test_after_the_last_try_it_is_a_dead_letter_and_can_be_sent_again_under_its_
     assert len(there.got) == claims.MOST_TRIES + 1
 
 
+def test_once_the_receiver_is_mended_what_waits_is_sent_without_waiting_hours(
+    db: Database, team: Team, there: Receiver, add: Add, decided: Decided, send: Send, deliveries: Rows,
+    moved_clock: Clock,
+) -> None:  # fmt: skip
+    there.answer = plain(500)
+    add(there.url)
+    decided()
+    for _ in range(claims.MOST_TRIES - 1):
+        assert send() == 1
+        moved_clock.forward(DAY)
+    moved_clock.forward(-DAY)
+    there.answer = plain(200)
+    (row,) = deliveries()
+    assert (send(), row.dead_at) == (0, None)
+
+    with db.writing() as session:
+        assert endpoints.send_waiting(session, team.olu, row.endpoint_id) == 1
+    with db.writing() as session:
+        assert len(claims.take(session, {}, 8)) == 1
+        with pytest.raises(ConflictError, match="Nothing waits"):  # it is on its way: sent again it would come twice
+            endpoints.send_waiting(session, team.olu, row.endpoint_id)
+        session.rollback()
+    assert send() == 1
+
+    assert (deliveries()[0].attempts, len({one.id for one in there.got})) == (1, 1)
+    assert deliveries()[0].delivered_at is not None
+
+
+def alerted(db: Database, by: Actor) -> list[str]:
+    """Return what Home tells somebody of deliveries."""
+    with db.reading() as session:
+        rows = overview.workflows_of(session, by)
+        found = alerts.alerts(session, by, rows, overview.owned(session, rows))
+    return [one.sentence for one in found if one.page == "pages/deliveries.py"]
+
+
+def test_who_owns_a_workflow_is_told_on_home_that_a_receiver_hears_nothing(
+    db: Database, team: Team, there: Receiver, add: Add, decided: Decided, send: Send, moved_clock: Clock
+) -> None:
+    there.answer = plain(500)
+    add(there.url + "?key=hidden")
+    decided()
+    send()
+    moved_clock.forward(HOUR - 10 * SECOND)
+    assert alerted(db, team.olu) == []
+
+    moved_clock.forward(MINUTE)
+    (late,) = alerted(db, team.olu)
+    assert late.startswith(f"For more than an hour messages of “support” have not arrived at {there.url}?….")
+    with db.writing() as session:
+        session.connection().execute(sa.text("UPDATE delivery SET dead_at = 1"))
+    (dead,) = alerted(db, team.olu)
+    assert dead.startswith(f"1 message of “support” to {there.url}?… was given up.")
+    there.answer = plain(410)
+    decided()
+    send()
+    (gone,) = alerted(db, team.olu)
+    assert "answered that nobody is there any more, so it is told nothing of “support”." in gone
+    assert alerted(db, team.bo) == []
+
+    with db.writing() as session:
+        session.connection().execute(sa.text("UPDATE endpoint SET removed_at = 1"))
+    assert alerted(db, team.olu) == []
+
+
 def test_gone_pauses_the_endpoint_and_loses_nothing(
     db: Database, team: Team, there: Receiver, add: Add, decided: Decided, send: Send, deliveries: Rows
 ) -> None:
@@ -289,7 +356,8 @@ def test_only_owners_say_where_and_every_step_is_in_the_audit_log(
     add(there.url)
     with db.writing() as session:
         endpoint_id = session.connection().execute(sa.text("SELECT id FROM endpoint")).scalar_one()
-        for verb in (endpoints.rotate, endpoints.pause, endpoints.resume, endpoints.remove, endpoints.find):
+        verbs = (endpoints.rotate, endpoints.pause, endpoints.resume, endpoints.remove, endpoints.find)
+        for verb in (*verbs, endpoints.send_waiting):
             with pytest.raises(NotAllowedError):
                 verb(session, team.bo, endpoint_id)
         with pytest.raises(NotAllowedError):

@@ -78,14 +78,36 @@ def test_what_was_given_up_is_shown_with_its_reason_and_sent_again(
     with db.writing() as session:
         session.connection().execute(sa.text("UPDATE delivery SET dead_at = 1"))
         row = session.connection().execute(sa.text("SELECT * FROM delivery")).one()
+        named = session.connection().execute(sa.text("SELECT external_id FROM item")).scalar_one()
     app = open_page(team.olu)
     assert "1 given up" in says(app)
+    assert f"{named}\nreleased · 1 try" in says(app)
     assert "It answered 500" in says(app)
 
     press(app, f"replay_{row.endpoint_id}_{row.outbox_seq}")
 
     assert "1 message will be sent again" in says(app)
     there.answer = plain(200)
+    assert send() == 1
+    assert "last arrived: 0 s ago" in says(app.run())
+
+
+def test_what_waits_for_its_next_try_is_sent_at_a_press(
+    db: Database, team: Team, there: Receiver, add: Any, decided: Any, send: Any, open_page: Open
+) -> None:
+    there.answer = plain(500)
+    add(there.url)
+    decided()
+    app = open_page(team.olu)
+    assert "Send what waits now" not in [one.label for one in app.button]
+    send()
+    there.answer = plain(200)
+    with db.reading() as session:
+        endpoint_id = session.connection().execute(sa.text("SELECT id FROM endpoint")).scalar_one()
+
+    press(app.run(), f"now_{endpoint_id}")
+
+    assert "1 message will be sent now." in says(app)
     assert send() == 1
     assert "last arrived: 0 s ago" in says(app.run())
 
