@@ -26,7 +26,7 @@ def app(door: Door | None = None, address: str = "") -> Starlette:
     door = door or Door()
     return Starlette(
         routes=routes_alone(door),
-        middleware=[Middleware(Guard, door=door)],
+        middleware=[Middleware(Guard, door=door, screens=False)],
         lifespan=lifespan(door, welcome, heavy=()),
     )
 

@@ -35,6 +35,8 @@ METRICS = frozenset({"/metrics", "/_stcore/metrics"})
 # Streamlit would answer for any other address, and tell of files in a folder.
 PAGES = frozenset({"", *(file.stem for file in (Path(__file__).resolve().parents[2] / "pages").glob("*.py"))})
 NOT_SET_UP = "Neuro Review is not set up yet. Open the link that the terminal prints."
+NOT_SET_UP_ALONE = "Neuro Review is not set up yet. Its operator starts the app, whose terminal prints the way."
+ALONE = "Here is the API alone: its calls are in /api/v1/openapi.json. Open the screens where the app itself runs."
 SIGNED_OUT = "You are not signed in, or your session has ended. Sign in at /auth/sign-in."
 AWAY = "The database does not answer. Try again in a moment; if it stays so, tell whoever runs Neuro Review."
 
@@ -42,9 +44,10 @@ AWAY = "The database does not answer. Try again in a moment; if it stays so, tel
 class Guard:
     """Lets a request pass, or answers it itself."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
+    def __init__(self, app: ASGIApp, door: Door, *, screens: bool = True) -> None:
         self.app = app
         self.door = door
+        self.screens = screens
         self.api = application(door.gate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +63,8 @@ class Guard:
         headers = Headers(scope=scope)
         try:
             visit = await self._visit(scope["path"], headers)
-            answer = await self._refused(scope, headers, visit)
+            refused = self._refused if self.screens else self._refused_alone
+            answer = await refused(scope, headers, visit)
         except DatabaseUnusableError:
             visit, answer = None, _unusable(scope, headers)
         passed = cleaned(scope, visit.session_id if visit else None)
@@ -83,6 +87,17 @@ class Guard:
         if path == HEALTH or path.startswith(("/auth/", API)):
             return None
         return _anonymous(scope, headers) if visit is None else _nowhere(scope, headers)
+
+    async def _refused_alone(self, scope: Scope, headers: Headers, _visit: Visit | None) -> Response | None:
+        """Return the answer to what may not pass where there are no screens: nobody is sent to one."""
+        path = scope["path"]
+        if path in METRICS:
+            return _metrics_refused(headers)
+        if path == HEALTH:
+            return None
+        if not path.startswith(API):
+            return refusal(404, "not_found", ALONE)
+        return None if await self.door.is_set_up() else refusal(503, "not_set_up", NOT_SET_UP_ALONE)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)

@@ -9,6 +9,7 @@ from starlette.websockets import WebSocketDisconnect
 from db.engine import Database
 from neuro_review import access, sessions, settings
 from neuro_review.access import Actor
+from neuro_review.web import alone
 from neuro_review.web.door import Door
 from neuro_review.words import Role
 from tests.conftest import OPERATOR
@@ -195,6 +196,21 @@ def test_an_address_that_is_no_page_is_answered_with_a_sentence_and_the_way_on(c
     assert client.get("/", headers=PAGE).status_code == 303
     for path in ("/review", "/people?person=1", "/media/a.csv"):
         assert client.get(path, headers=PAGE).json()["reached"] == path.split("?")[0]
+
+
+def test_the_api_without_the_screens_sends_nobody_to_a_page_that_is_not_there(door: Door, db: Database) -> None:
+    client = TestClient(alone.app(door), follow_redirects=False)
+    before = client.get("/api/v1/items", headers=PAGE)
+    assert (before.status_code, before.json()["error"]["code"]) == (503, "not_set_up")
+    with db.writing() as session:
+        access.add_person(session, OPERATOR, "Ada", "ada@example.com", Role.ADMIN, password_hash=None)
+
+    for path in ("/", "/review", "/auth/sign-in", "/auth/setup", "/nowhere"):
+        answer = client.get(path, headers=PAGE)
+        assert answer.status_code == 404
+        assert "/api/v1/openapi.json" in answer.json()["error"]["message"]
+    assert client.post("/desk/sync").status_code == 404
+    assert client.get("/api/v1/openapi.json").status_code == client.get("/healthz").status_code == 200
 
 
 def test_where_the_database_is_away_nothing_opens_and_a_sentence_says_so(
