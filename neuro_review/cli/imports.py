@@ -23,6 +23,8 @@ TURN_ON = {
     Kind.OTEL: "Texts are recorded only where the instrumentation is told to.",
     Kind.LANGFUSE: "Texts are not recorded where the SDK masks them or a tool alone was called.",
 }
+OF_TRACES = {Kind.OTEL: {"resourceSpans"}, Kind.LANGFUSE: {"traceId", "startTime"}}
+"""Columns by which an export of traces is known that is imported as if it were rows."""
 LOOKS_EVERY = 1.0
 """Seconds between two looks into a watched folder."""
 
@@ -191,6 +193,9 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
                 " --field metadata.NAME=COLUMN.",
                 err=True,
             )
+            for kind, columns in OF_TRACES.items():
+                if columns <= set(progress.ignored):
+                    click.echo(f"This looks like an export of traces. Import it with --from {kind}.", err=True)
         if bar is None and progress.total and sys.stderr.isatty():
             bar = click.progressbar(length=progress.total, file=sys.stderr, show_pos=False)
             bar.__enter__()

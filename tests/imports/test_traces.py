@@ -348,6 +348,17 @@ def test_traces_take_no_mapping(command: Command, tmp_path: Path) -> None:
     assert "With --from the fields are known." in done.stderr
 
 
+@pytest.mark.parametrize(("row", "kind"), [(request(span(CHAT)), "otel"), (GENERATION, "langfuse")])
+def test_who_imports_traces_as_rows_is_told_the_option(
+    command: Command, tmp_path: Path, row: dict[str, Any], kind: str
+) -> None:
+    path = write_lines(tmp_path / "a.jsonl", [row])
+
+    hint = f"This looks like an export of traces. Import it with --from {kind}."
+    assert hint in command(path, "-w", "support").stderr.splitlines()
+    assert hint not in command(path, "-w", "support", "--from", kind).stderr
+
+
 def test_two_files_are_counted_together(db: Database, tmp_path: Path) -> None:
     total = Tally()
     for n in range(2):
