@@ -124,7 +124,9 @@ def add(
         {"name": name, "at": now()},
     ).first()  # fmt: skip
     if made is None:
-        raise ConflictError(f"There is an application “{name}” already. Choose another name, or make it a new key.")
+        raise ConflictError(
+            f"There is an application “{name}” already. Choose another name; a new key for it is made on Sources."
+        )
     record(session, f"source/{made.id}", by.audit_name, Action.SOURCE_ADDED, {"name": name})
     return _new_key(session, by, made.id, name, workflow_id, can_submit, can_read)
 
