@@ -15,6 +15,8 @@ class Html(str):
 Cell = str | Html
 LONGEST = 60
 MOST_BARS = 26
+NARROW = 4
+"""So many columns a telephone shows beside each other; of more each row becomes a list there."""
 STYLE = """
 <style>
 .stApp { --line: light-dark(#d9e0e7, #2b3a4a); --accent: light-dark(#0f766e, #2dd4bf); }
@@ -44,6 +46,18 @@ STYLE = """
 .nr-bar { display: inline-block; height: .55rem; border-radius: .2rem; background: var(--accent); }
 .nr-spark { display: inline-flex; align-items: flex-end; gap: 1px; height: 22px; border-bottom: 1px solid var(--line); }
 .nr-spark i { width: 4px; }
+@media (max-width: 40rem) {
+  .nr-wide, .nr-wide tbody, .nr-wide tbody tr, .nr-wide tbody th { display: block; }
+  .nr-wide thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .nr-wide tbody tr { border-top: 1px solid var(--line); padding: .5rem 0; }
+  .nr-wide tbody th, .nr-wide td { border: 0; padding: .1rem 0; }
+  .nr-wide tbody th { font-weight: 600; }
+  .nr-wide td { display: flow-root; text-align: right; overflow-wrap: anywhere; }
+  .nr-wide td:empty { display: none; }
+  .nr-wide td::before { content: attr(data-head); float: left; margin-right: 1rem; color: var(--quiet);
+    font-size: .82rem; }
+  .nr-wide .nr-quiet { white-space: normal; }
+}
 </style>
 """
 
@@ -106,25 +120,35 @@ def together(*parts: Cell) -> Html:
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], *, right: Sequence[int] = ()) -> None:
-    """Draw a table: the first cell of a row names it, columns of numbers stand to the right."""
+    """Draw a table: the first cell of a row names it, columns of numbers stand to the right.
 
-    def side(place: int) -> str:
-        return ' class="nr-right"' if place in right else ""
+    A wide one becomes a list on a narrow screen. What is laid out otherwise must be told its part in a table anew, or
+    some browsers take it for loose text.
+    """
+    wide = len(head) > NARROW
 
-    heads = "".join(f'<th scope="col"{side(n)}>{html.escape(one)}</th>' for n, one in enumerate(head))
+    def part(role: str, place: int = -1) -> str:
+        told = f' role="{role}"' if wide else ""
+        named = f' data-head="{html.escape(head[place])}"' if wide and role == "cell" else ""
+        return told + named + (' class="nr-right"' if place in right else "")
+
+    row_ = f"<tr{part('row')}>"
+    heads = "".join(f'<th scope="col"{part("columnheader", n)}>{html.escape(one)}</th>' for n, one in enumerate(head))
     body = "".join(
-        "<tr>"
+        row_
         + "".join(
-            f'<th scope="row">{_cell(one)}</th>' if n == 0 else f"<td{side(n)}>{_cell(one)}</td>"
+            f'<th scope="row"{part("rowheader")}>{_cell(one)}</th>' if n == 0
+            else f"<td{part('cell', n)}>{_cell(one)}</td>"
             for n, one in enumerate(row)
         )
         + "</tr>"
         for row in rows
-    )
+    )  # fmt: skip
     st.html(
         f'<div class="nr-scroll" tabindex="0" role="region" aria-label="{html.escape(caption)}">'
-        f'<table class="nr-table"><caption>{html.escape(caption)}</caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<table{part("table")} class="nr-table{" nr-wide" if wide else ""}">'
+        f"<caption>{html.escape(caption)}</caption><thead{part('rowgroup')}>{row_}{heads}</tr></thead>"
+        f"<tbody{part('rowgroup')}>{body}</tbody></table></div>"
     )
 
 

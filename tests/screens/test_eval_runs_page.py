@@ -134,7 +134,7 @@ def test_an_owner_starts_a_run_leaves_and_finds_it_done(db: Database, team: Team
     assert "It has ended." in words(done)
     assert "openai/better" in markup(done)
     results = markup(done).split("Results of each candidate")[-1].split("</table>")[0]
-    better, worse = (row.split("</tr>")[0] for row in results.split("<tr>")[-2:])
+    better, worse = (row.split("</tr>")[0] for row in results.split("<tr ")[-2:])
     assert "0.0\u202f%" in better
     assert "20 of 20" in better
     assert "unknown" in better
@@ -407,7 +407,7 @@ def test_two_candidates_are_compared_and_the_gate_passes_blocks_or_cannot_tell(
 def held_against_one(app: AppTest) -> list[list[str]]:
     """Return the cells of the table in which every candidate is held against the same one; none where there is none."""
     _, _, table = markup(app).partition("<caption>Each candidate against the same one</caption>")
-    rows_ = table.partition("<tbody>")[2].partition("</tbody>")[0].split("</tr>")[:-1]
+    rows_ = re.split("<tbody[^>]*>", table, maxsplit=1)[-1].partition("</tbody>")[0].split("</tr>")[:-1]
     return [[re.sub("<[^>]+>", "", cell) for cell in re.split("</t[hd]>", row)[:-1]] for row in rows_]
 
 
