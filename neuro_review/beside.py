@@ -1,5 +1,6 @@
 """A process of our own code beside this one, so that two cores work at what one interpreter would do in turns."""
 
+import functools
 import os
 import socket
 import subprocess
@@ -17,18 +18,26 @@ class Beside:
     It ends when this end of the line is closed, also by the death of this process.
     """
 
-    def __init__(self, module: str) -> None:
-        ours, theirs = socket.socketpair()
+    def __init__(self, module: str, **environment: str) -> None:
+        self.socket, theirs = socket.socketpair()
         path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", module, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()], env={**os.environ, "PYTHONPATH": path},
+                pass_fds=[theirs.fileno()], env={**os.environ, **environment, "PYTHONPATH": path},
             )  # fmt: skip
-        self.line = Connection(ours.detach())
+
+    @functools.cached_property
+    def line(self) -> Connection:
+        """The line as one that carries objects."""
+        return Connection(self.socket.detach())
 
     def end(self) -> None:
         """Close the line and wait until the process is gone; it keeps nothing that would have to be put in order."""
         self.line.close()
+        self.stop()
+
+    def stop(self) -> None:
+        """Wait until the process is gone; the line is the caller's to close, who made something else of its socket."""
         self.process.kill()  # one that is stopped would not hear of less
         self.process.wait(PATIENCE)

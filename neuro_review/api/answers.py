@@ -67,6 +67,9 @@ def explained(error: Exception) -> tuple[int, dict[str, str]]:
 def refused(error: Exception) -> Response:
     """Return the refusal for an error of the house."""
     status, said = explained(error)
-    return Response(
-        orjson.dumps({"error": said}), status_code=status, headers=HEADERS.get(status), media_type="application/json"
-    )
+    return written(status, orjson.dumps({"error": said}))
+
+
+def written(status: int, said: bytes) -> Response:
+    """Return what is JSON already, an answer or a refusal."""
+    return Response(said, status_code=status, headers=HEADERS.get(status), media_type="application/json")

@@ -18,11 +18,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.engine import Database, DatabaseUnusableError, explained
 from neuro_review import models, releases, sources
-from neuro_review.api import document, forms, outcomes
-from neuro_review.api.answers import answer, refusal, refused
+from neuro_review.api import document, outcomes
+from neuro_review.api.answers import answer, refusal, refused, written
 from neuro_review.api.batches import Batches
 from neuro_review.api.bodies import Bodies
-from neuro_review.api.committer import Asked, Committer
+from neuro_review.api.committer import Committer
 from neuro_review.api.limits import Limits
 from neuro_review.api.metrics import Metrics
 from neuro_review.api.together import Together
@@ -35,7 +35,6 @@ from neuro_review.sources import Caller
 
 T = TypeVar("T")
 WHOLE, NUMBER = re.compile(r"[0-9]+"), re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-LARGE = 64 << 10  # bytes; what is larger is read beside the event loop, which also serves the screens
 SUBMITS_ONLY = "This key can only submit. Ask an owner of the workflow for one that can read."
 NO_KEY_SENT = "Send the key of your application: `Authorization: Bearer nr_…`. An owner makes one on Sources."
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "too_slow", 415: "not_json", 429: "too_often"}
@@ -219,14 +218,12 @@ def _submitting(api: FastAPI, gate: Gate) -> None:
         key = await gate.submitter(request)
         body = await gate.bodies.read(request)
         try:
-            given = await _beside(lambda: forms.handed(forms.parsed(body)), len(body))
-            outcome = await gate.committer.submit(Asked(key, given))
+            status, said = await gate.committer.submit((key, body))
         finally:
             gate.bodies.done(body)
-        if isinstance(outcome, Exception):
-            raise outcome
-        gate.metrics.submits.observe(time.perf_counter() - began)
-        return answer(outcome.item, 201 if outcome.is_new else 200)
+        if status in (200, 201):
+            gate.metrics.submits.observe(time.perf_counter() - began)
+        return written(status, said)
 
     @api.post("/v1/items/batch", **document.CREATE_BATCH.route())
     async def create_batch(request: Request) -> Response:
@@ -293,11 +290,6 @@ def _reading(api: FastAPI, gate: Gate) -> None:
         told, following = await gate.reading(key, lambda session, by: feed.feed(session, by, after, int(most)))
         events = [{"cursor": one.cursor, "type": str(one.event), "item": one.item} for one in told]
         return answer({"events": events, "next": following})
-
-
-async def _beside(read: Callable[[], T], size: int) -> T:
-    """Read a body: a small one at once, a large one in a thread."""
-    return read() if size <= LARGE else await to_thread.run_sync(read)
 
 
 async def _said(_request: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ from typing import Any
 
 from neuro_review.api.answers import explained
 from neuro_review.api.checking import Checker
-from neuro_review.api.committer import Entries
+from neuro_review.api.keys import Entries
 from neuro_review.api.together import Outcome, Together
 from neuro_review.gate import entering
 from neuro_review.gate.entering import Ready

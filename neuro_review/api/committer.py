@@ -1,206 +1,226 @@
-"""Single submits of many callers, stored together: one transaction, one sync to disk, and then each is acknowledged.
+"""Single submits of many callers: while one group of them is stored, what comes in meanwhile waits and is the next.
 
-A door: it opens the session. One thread writes; what waits while it does is the next group. A transaction costs as much
-as fifteen rows, and who was just answered mostly sends the next at once: so where several callers are at work, the
-group waits a moment for them, and no longer than until they are back. Measured with 16 callers, in turns: a third more
-submits, and shorter waits at the 95th percentile. A caller alone waits for nobody.
+A transaction costs as much as fifteen rows, so that together they are stored several times as fast as one by one. A
+process beside this one stores; until it is ready, and while it is away, a thread does.
 """
 
 import asyncio
 import contextlib
 import logging
-import queue
-import threading
+import marshal
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
 
-from db.engine import Database, DatabaseUnusableError, explained
-from neuro_review.api.forms import Handed
-from neuro_review.api.together import MOST_AT_ONCE, Outcome
-from neuro_review.errors import NeuroReviewError, UnavailableError
-from neuro_review.gate import entering
-from neuro_review.gate.entering import Entry, Ready
+from anyio import CapacityLimiter, to_thread
+
+from db.engine import Database
+from neuro_review.api.keys import Entries
+from neuro_review.api.storing import LENGTH, Answered, Asked, answered, packed, stored
+from neuro_review.api.together import MOST_AT_ONCE
+from neuro_review.beside import Beside
+from neuro_review.errors import UnavailableError
 
 LOG = logging.getLogger("neuro_review.api")
 MOST_WAITING = 2_000
-A_MOMENT = 0.001  # seconds; with two, fewer are stored
-KNOWN_FOR = 1.0  # seconds, however the clock of the machine is put
+MOST_BYTES = 4 << 20
+"""A group ends with the body that makes it so long, so that no transaction holds the other writers up."""
+ENDS_WITHIN = 10.0  # seconds
+READY_WITHIN = 60.0
+# Longer than a writer waits for its turn, and than a slow disk takes after that.
+ANSWERS_WITHIN = 40.0
+AGAIN_AFTER = 5.0
 BUSY = "More outputs come in than can be stored. Nothing of this one was; send it again in a moment, or in batches."
 ENDING = "The server is ending. Nothing was stored; send it again in a moment."
-BROKEN = "Something went wrong here, and it is logged. Nothing was stored; send it again."
-
-
-class Asked(NamedTuple):
-    """One submission, and the key that it came with, as the database knows it."""
-
-    key: str
-    given: Handed
-
-
-Waiting = tuple[Asked, "asyncio.Future[Outcome]", asyncio.AbstractEventLoop]
-
-
-class Entries:
-    """Where keys lead, asked of the database once a second at most; storing asks again, so nothing revoked stores."""
-
-    def __init__(self, database: Callable[[], Database]) -> None:
-        self._database = database
-        self._known: dict[str, tuple[float, Entry]] = {}
-
-    def of(self, keys: set[str]) -> dict[str, Entry]:
-        """Return where these keys lead.
-
-        Raises:
-            DatabaseUnusableError: the database does not answer.
-        """
-        known, unknown = self.known(keys)
-        if unknown:
-            with explained(), self._database().reading() as session:
-                found = entering.entries(session, unknown)
-            known |= found
-            at = time.monotonic()
-            # A new dict each time: several threads ask, and none changes what another reads.
-            self._known = self._known | {key: (at, entry) for key, entry in found.items()}
-        return known
-
-    def known(self, keys: set[str]) -> tuple[dict[str, Entry], set[str]]:
-        """Return where these keys lead, as far as it was asked of late, and the keys to be asked for."""
-        oldest = time.monotonic() - KNOWN_FOR
-        if any(at < oldest for at, _ in self._known.values()):
-            self._known = {key: pair for key, pair in self._known.items() if pair[0] >= oldest}
-        there = self._known
-        found = {key: there[key][1] for key in keys if key in there}
-        return found, keys - found.keys()
-
-
-def commit(database: Database, entries: Entries, batch: Sequence[Asked]) -> list[Outcome]:
-    """Hold what can be held, in one transaction; returns what became of each, in order."""
-    outcomes: dict[int, Outcome] = {}
-    ready: dict[int, Ready] = {}
-    try:
-        leads = entries.of({one.key for one in batch})
-        for place, one in enumerate(batch):
-            try:
-                entry = entering.entry(leads, one.key)
-                ready[place] = Ready(one.key, entry, entering.ready(entry, one.given.workflow, one.given))
-            except NeuroReviewError as error:
-                outcomes[place] = error
-        if ready:
-            with database.writing() as session:
-                held = entering.hold(session, list(ready.values()))
-            outcomes |= zip(ready, held, strict=True)
-    except DatabaseUnusableError as error:
-        outcomes = dict.fromkeys(range(len(batch)), error) | {
-            place: outcome for place, outcome in outcomes.items() if place not in ready
-        }
-    return [outcomes[place] for place in range(len(batch))]
+LOST = (
+    "The process that stores broke off. Whether this output was stored is not known: send it again; with the same"
+    " external_id it is the same item."
+)
 
 
 class Committer:
     """Stores what many callers submit at the same time."""
 
     def __init__(self, database: Callable[[], Database]) -> None:
+        self.beside = False
+        """Whether a process beside this one is to store, from the first submission on."""
         self.entries = Entries(database)
+        self.storer = Storer(database)
         self._database = database
-        self._waiting: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
-        self._coming: list[Waiting] = []
-        """What came in within this turn of the event loop; it is handed over together."""
-        self._count = 0
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._here: _Groups | None = None
         self._ended = False
 
-    async def submit(self, asked: Asked) -> Outcome:
-        """Hold one submission; once this returns an answer, it is on the disk.
+    async def submit(self, asked: Asked) -> Answered:
+        """Hold one submission; once this returns that it is held, it is on the disk.
 
         Raises:
             UnavailableError: too many wait, or the server is ending.
         """
-        if self._count >= MOST_WAITING:
-            raise UnavailableError(BUSY)
-        if self._thread is None:
-            self._start()
+        if self._ended:
+            raise UnavailableError(ENDING)
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
-        with self._lock:
-            if self._ended:  # asked here, because it ends in another thread
-                raise UnavailableError(ENDING)
-            self._count += 1
-            self._coming.append((asked, future, loop))
-            if len(self._coming) == 1:
-                loop.call_soon(self._hand_over)
-        return await future
-
-    def _hand_over(self) -> None:
-        with self._lock:
-            coming, self._coming = self._coming, []
-            self._waiting.put(coming)
+        if self._here is None or self._here.loop is not loop:
+            self._here = _Groups(loop, self._store)
+        if len(self._here.coming) >= MOST_WAITING:
+            raise UnavailableError(BUSY)
+        return await self._here.add(asked)
 
     def end(self) -> None:
-        """Store what waits, and stop."""
-        with self._lock:
-            self._ended = True
-        self._hand_over()  # what came in within this turn of the event loop, too
-        self._waiting.put(None)
-        if self._thread is not None:
-            self._thread.join(10)
+        """Store what was handed in, and stop; from another thread than the event loop's."""
+        self._ended = True
+        until = time.monotonic() + ENDS_WITHIN
+        while self._here is not None and self._here.is_busy and time.monotonic() < until:
+            time.sleep(0.01)
+        self.storer.end()
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="submits", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError as error:  # the machine has no room for one; the next submit tries again
-                    raise UnavailableError(BUSY) from error
-                self._thread = thread
+    async def _store(self, group: Sequence[Asked], writer: CapacityLimiter) -> list[Answered]:
+        if self.storer.is_here():
+            return await self.storer.store(group)
+        if self.beside and not self.storer.is_asked_for:
+            self.storer.start()
+        return await to_thread.run_sync(stored, self._database(), self.entries, group, limiter=writer)
 
-    def _run(self) -> None:
-        before = 0
-        while True:
-            group, goes_on = self._group(before)
-            for start in range(0, len(group), MOST_AT_ONCE):
-                self._answer(group[start : start + MOST_AT_ONCE])
-            if not goes_on:
-                return
-            before = len(group)
 
-    def _group(self, before: int) -> tuple[list[Waiting], bool]:
-        """Return what is to be stored next, and whether more will come; of the group before, so many were answered."""
-        others = not self._waiting.empty()
-        more = self._waiting.get()
-        group = list(more or [])
-        # Who waited already is none of those just answered: these are expected too. One caller who comes back gains
-        # nothing from waiting for himself.
-        expected = before + (len(group) if others else 0) if before > 1 else 0
-        until = time.monotonic() + A_MOMENT
-        while more is not None and len(group) < MOST_AT_ONCE:
-            patience = until - time.monotonic() if len(group) < expected else 0
-            try:
-                more = self._waiting.get(timeout=max(0, patience))
-            except queue.Empty:
-                break
-            group += more or []
-        return group, more is not None
+class _Groups:
+    """What comes in on one event loop, stored group by group."""
 
-    def _answer(self, group: list[Waiting]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop,
+        store: Callable[[Sequence[Asked], CapacityLimiter], Awaitable[list[Answered]]],
+    ) -> None:  # fmt: skip
+        self.loop = loop
+        self.coming: list[tuple[Asked, asyncio.Future[Answered]]] = []
+        self._store = store
+        self._writer = CapacityLimiter(1)
+        self._at_work: asyncio.Task[None] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a group is being stored, or waits."""
+        return self._at_work is not None
+
+    async def add(self, asked: Asked) -> Answered:
+        future: asyncio.Future[Answered] = self.loop.create_future()
+        self.coming.append((asked, future))
+        if self._at_work is None:  # it begins in the next turn of the loop, with all that came in within this one
+            self._at_work = self.loop.create_task(self._work())
+        return await future
+
+    async def _work(self) -> None:
+        group: list[tuple[Asked, asyncio.Future[Answered]]] = []
         try:
-            outcomes = commit(self._database(), self.entries, [asked for asked, _, _ in group])
-        except Exception as error:  # whatever it is: who waits must be answered, and the next group stored
-            LOG.error("A group of submits was not stored: %s", type(error).__name__)
-            outcomes = [UnavailableError(BROKEN)] * len(group)
-        with self._lock:
-            self._count -= len(group)
-        loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Outcome], Outcome]]] = {}
-        for (_, future, loop), outcome in zip(group, outcomes, strict=True):
-            loops.setdefault(loop, []).append((future, outcome))
-        for loop, pairs in loops.items():
-            with contextlib.suppress(RuntimeError):  # it has closed: nobody waits there any more
-                loop.call_soon_threadsafe(_tell, pairs)
+            while group := self._next():
+                try:
+                    answers = await self._store([asked for asked, _ in group], self._writer)
+                except Exception as error:  # whatever it is: who waits must be answered, and the next group stored
+                    LOG.error("A group of submits broke off: %s", type(error).__name__)
+                    answers = [answered(UnavailableError(LOST))] * len(group)
+                for (_, future), answer in zip(group, answers, strict=True):
+                    if not future.done():  # else its caller has hung up
+                        future.set_result(answer)
+        finally:
+            self._at_work = None
+
+    def _next(self) -> list[tuple[Asked, asyncio.Future[Answered]]]:
+        many = size = 0
+        for (_, body), _ in self.coming[:MOST_AT_ONCE]:
+            many, size = many + 1, size + len(body)
+            if size >= MOST_BYTES:
+                break
+        group, self.coming = self.coming[:many], self.coming[many:]
+        return group
 
 
-def _tell(pairs: list[tuple[asyncio.Future[Outcome], Outcome]]) -> None:
-    for future, outcome in pairs:
-        if not future.done():  # else its caller has hung up
-            future.set_result(outcome)
+class Storer:
+    """The process that stores: away until it is ready, and after it died until the next one is."""
+
+    def __init__(self, database: Callable[[], Database]) -> None:
+        self._database = database
+        self._beside: Beside | None = None
+        self._line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._ended = False
+
+    def is_here(self) -> bool:
+        """Tell whether it stores for the event loop that asks."""
+        return self._line is not None and self._loop is asyncio.get_running_loop()
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether it is here or will be, once it is ready."""
+        return self._starting is not None
+
+    def start(self, after: float = 0) -> None:
+        """Have the process started, on the event loop that it is to store for."""
+        self._loop = asyncio.get_running_loop()
+        self._starting = self._loop.create_task(self._start(after))
+
+    async def store(self, group: Sequence[Asked]) -> list[Answered]:
+        """Return what `stored` does.
+
+        Raises:
+            Exception: it broke off; whether anything was stored is not known.
+        """
+        assert self._line is not None
+        reader, writer = self._line
+        try:
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                writer.write(packed(group))
+                await writer.drain()
+                failures, answers = marshal.loads(await _read(reader))
+        except BaseException:
+            self._leave()
+            self._start_again()
+            raise
+        self._database().errors += failures
+        return list(answers)
+
+    def end(self) -> None:
+        """Let the process go; from another thread than the event loop's."""
+        self._ended = True
+        if self._beside is not None:
+            self._beside.stop()
+        if self._line is not None and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the event loop has closed, and the line with it
+                self._loop.call_soon_threadsafe(self._line[1].close)
+
+    async def _start(self, after: float) -> None:
+        await asyncio.sleep(after)
+        if self._ended:
+            return
+        try:
+            url = self._database().url.render_as_string(hide_password=False)
+            self._beside = await to_thread.run_sync(
+                lambda: Beside("neuro_review.api.storing", NEURO_REVIEW_DATABASE_URL=url)
+            )
+            line = await asyncio.open_connection(sock=self._beside.socket)
+            try:
+                async with asyncio.timeout(READY_WITHIN):
+                    await _read(line[0])
+            except BaseException:
+                line[1].close()
+                raise
+        except (OSError, EOFError) as error:  # a timeout is the former
+            LOG.warning("The process that stores submits did not start (%s); a thread stores.", type(error).__name__)
+            self._leave()
+            self._start_again()
+            return
+        self._line = line
+        if self._ended:
+            self._leave()
+
+    def _start_again(self) -> None:
+        if not self._ended:
+            self.start(AGAIN_AFTER)
+
+    def _leave(self) -> None:
+        if self._line is not None:
+            self._line[1].close()
+        if self._beside is not None:
+            self._beside.stop()
+        self._line = self._beside = None
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+    return await reader.readexactly(length)

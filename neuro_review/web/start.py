@@ -41,6 +41,7 @@ def lifespan(
         gc.collect()
         gc.freeze()
         sys.setswitchinterval(SWITCHES)
+        door.gate.committer.beside = True
         await welcome(door)
         try:
             yield

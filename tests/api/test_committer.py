@@ -1,158 +1,339 @@
-"""Which single submits are stored together."""
+"""Which single submits are stored together, by whom, and what becomes of them when that one dies."""
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Iterator
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
+import orjson
 import pytest
+import sqlalchemy as sa
+from anyio import CapacityLimiter, to_thread
 
 from db.clock import HOUR
-from db.engine import Database
+from db.engine import AWAY, Database, DatabaseUnusableError
 from neuro_review import sources
-from neuro_review.api import committer, forms
-from neuro_review.api.committer import Asked, Committer
-from neuro_review.api.together import Outcome
+from neuro_review.api import committer, keys, storing
+from neuro_review.api.committer import Committer, _Groups
+from neuro_review.api.storing import Answered, Asked, stored
 from neuro_review.errors import UnavailableError
-from neuro_review.gate.entering import Answer
 from tests.api.conftest import add_key
 from tests.conftest import Clock, Team
 
 LONG = 30.0  # seconds; a test that waits for so long has failed
 
 
+def asked(key: str, name: str, output: str = "Model text.", **more: Any) -> Asked:
+    said = {"workflow": "support", "model": "larch", "output": output, "external_id": name, **more}
+    return key, orjson.dumps(said)
+
+
 @pytest.fixture
-def gathering(db: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Committer]:
-    """One that waits as long as a test needs, whose groups the test takes itself."""
-    monkeypatch.setattr(committer, "A_MOMENT", LONG)
-    yield Committer(lambda: db)
+def key(db: Database, team: Team) -> str:
+    return sources.key_hash(add_key(db, team, "shop"))
 
 
-def put(gathering: Committer, *parts: int) -> None:
-    for many in parts:
-        gathering._waiting.put(["one"] * many)  # type: ignore[list-item]
+def run(scenario: Awaitable[None]) -> None:
+    async def within_long() -> None:
+        await asyncio.wait_for(scenario, LONG)
+
+    asyncio.run(within_long())
 
 
-def test_what_waits_is_stored_together_and_a_caller_alone_waits_for_nobody(gathering: Committer) -> None:
-    put(gathering, 1, 2, 3)
-    assert gathering._group(0) == (["one"] * 6, True)
-    put(gathering, 1)
-    assert gathering._group(1) == (["one"], True)
+async def until(there: Callable[[], bool]) -> None:
+    while not there():
+        await asyncio.sleep(0.01)
 
 
-def test_several_callers_who_were_just_answered_are_waited_for(gathering: Committer) -> None:
-    put(gathering, 2)
-    late = threading.Timer(0.05, put, (gathering, 1, 2))
-    late.start()
-    assert gathering._group(3) == (["one"] * 5, True)
-    late.join()
+def names(db: Database) -> list[str]:
+    with db.reading() as session:
+        return sorted(session.connection().execute(sa.text("SELECT external_id FROM item")).scalars())
 
 
-def test_once_all_who_were_just_answered_are_back_nobody_waits_any_more(gathering: Committer) -> None:
-    comings = [threading.Timer(after, put, (gathering, many)) for after, many in ((0.05, 1), (0.1, 2), (LONG / 2, 1))]
-    for one in comings:
-        one.start()
+class Slow:
+    """Stores nothing: keeps each group until it is let go, and answers with the bodies."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.go = asyncio.Semaphore(0)
+        self.breaks = False
+
+    async def store(self, group: Sequence[Asked], _writer: CapacityLimiter) -> list[Answered]:
+        self.sizes.append(len(group))
+        await self.go.acquire()
+        if self.breaks:
+            raise ConnectionError
+        return [(201, body) for _, body in group]
+
+    def groups(self) -> _Groups:
+        return _Groups(asyncio.get_running_loop(), self.store)
+
+
+def handed_in(groups: _Groups, *bodies: bytes) -> list[asyncio.Task[Answered]]:
+    return [asyncio.ensure_future(groups.add(("key", body))) for body in bodies]
+
+
+def test_what_comes_in_while_a_group_is_stored_is_the_next_group() -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        groups = slow.groups()
+        first = handed_in(groups, b"1", b"2", b"3")
+        await until(lambda: slow.sizes == [3])
+        rest = handed_in(groups, b"4") + handed_in(groups, b"5")
+        await asyncio.sleep(0)
+        assert (slow.sizes, groups.is_busy) == ([3], True)
+        slow.go.release()
+        assert await asyncio.gather(*first) == [(201, b"1"), (201, b"2"), (201, b"3")]
+        slow.go.release()
+        assert await asyncio.gather(*rest) == [(201, b"4"), (201, b"5")]
+        assert slow.sizes == [3, 2]
+        await until(lambda: not groups.is_busy)
+
+    run(scenario())
+
+
+def test_a_group_ends_where_it_is_full_by_number_or_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(committer, "MOST_BYTES", 10)
+
+    async def scenario() -> None:
+        slow = Slow()
+        tasks = handed_in(slow.groups(), *[b"."] * 4, b"." * 10, b".")
+        for _ in range(3):
+            slow.go.release()
+        await asyncio.gather(*tasks)
+        assert slow.sizes == [3, 2, 1]
+
+    run(scenario())
+
+
+def test_who_hangs_up_keeps_nobody_elses_answer_back() -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        gone, stays = handed_in(slow.groups(), b"gone", b"stays")
+        await until(lambda: slow.sizes == [2])
+        gone.cancel()
+        slow.go.release()
+        assert await stays == (201, b"stays")
+
+    run(scenario())
+
+
+def test_a_group_that_breaks_off_is_answered_and_the_next_is_stored() -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        slow.breaks = True
+        groups = slow.groups()
+        first = handed_in(groups, b"1", b"2")
+        await until(lambda: slow.sizes == [2])
+        then = handed_in(groups, b"3")
+        slow.go.release()
+        for status, said in await asyncio.gather(*first):
+            assert (status, orjson.loads(said)["error"]["message"]) == (503, committer.LOST)
+        slow.breaks = False
+        slow.go.release()
+        assert await then[0] == (201, b"3")
+
+    run(scenario())
+
+
+def test_who_comes_when_too_many_wait_or_at_the_end_is_told_so(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer, "MOST_WAITING", 2)
+
+    async def scenario() -> None:
+        full, slow = Committer(lambda: db), Slow()
+        monkeypatch.setattr(full, "_store", slow.store)
+        tasks = [asyncio.ensure_future(full.submit(("key", b"."))) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(UnavailableError, match="More outputs come in"):
+            await tasks[2]
+        ending = asyncio.ensure_future(to_thread.run_sync(full.end))
+        await until(lambda: full._ended)
+        with pytest.raises(UnavailableError, match="ending"):
+            await full.submit(("key", b"."))
+        assert not ending.done(), "what was handed in is still to be stored"
+        slow.go.release()
+        assert await asyncio.gather(*tasks[:2]) == [(201, b".")] * 2
+        await ending
+
+    run(scenario())
+
+
+def test_each_of_a_group_is_held_or_refused_by_itself(db: Database, key: str) -> None:
+    group = [
+        asked(key, "one"), (key, b"{"), asked("0" * 64, "two"), asked(key, "three", priority=99),
+        asked(key, "four"), asked(key, "one"), asked(key, "one", "Other text."), asked(key, "five", workflow="legal"),
+    ]  # fmt: skip
+
+    answers = stored(db, keys.Entries(lambda: db), group)
+
+    assert [status for status, _ in answers] == [201, 422, 401, 422, 201, 200, 409, 403]
+    assert names(db) == ["four", "one"]
+
+
+def test_where_the_database_fails_nothing_is_stored_and_each_is_told_so(
+    db: Database, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = keys.Entries(lambda: db)
+    for error, says in ((DatabaseUnusableError(AWAY), "Nothing was stored"), (KeyError("what"), storing.BROKEN)):
+
+        def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        with monkeypatch.context() as broken:
+            broken.setattr(storing.entering, "hold", fail)
+            answers = stored(db, entries, [asked(key, "one"), (key, b"{"), asked(key, "two")])
+        assert [status for status, _ in answers] == [503, 422, 503]
+        assert says in orjson.loads(answers[0][1])["error"]["message"]
+    assert names(db) == []
+
+
+@asynccontextmanager
+async def beside(db: Database) -> AsyncIterator[Committer]:
+    """Give one whose process is there."""
+    there = Committer(lambda: db)
+    there.beside = True
+    assert (await there.submit(("no key", b"{")))[0] == 422, "a thread stores meanwhile"
     try:
-        assert gathering._group(3) == (["one"] * 3, True)
+        await until(there.storer.is_here)
+        yield there
     finally:
-        comings[-1].cancel()
-    put(gathering, 1, 1)
-    assert gathering._group(0) == (["one"] * 2, True)
+        await to_thread.run_sync(there.end)
 
 
-def test_nobody_is_waited_for_longer_than_a_moment(gathering: Committer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(committer, "A_MOMENT", 0.01)
-    put(gathering, 2)
-    assert gathering._group(200) == (["one"] * 2, True)
+def process_of(there: Committer) -> int:
+    assert there.storer._beside is not None
+    return there.storer._beside.process.pid
 
 
-def test_a_group_ends_where_it_is_full_or_the_server_ends(gathering: Committer) -> None:
-    put(gathering, committer.MOST_AT_ONCE, 1)
-    assert len(gathering._group(400)[0]) == committer.MOST_AT_ONCE
-    gathering._waiting.put(None)
-    assert gathering._group(400) == (["one"], False)
-
-
-@pytest.fixture
-def asked(db: Database, team: Team) -> Asked:
-    given = forms.handed({"workflow": "support", "model": "larch", "output": "Model text."})
-    return Asked(sources.key_hash(add_key(db, team, "shop")), given)
-
-
-@pytest.fixture
-def storing(db: Database) -> Iterator[Committer]:
-    storing = Committer(lambda: db)
-    yield storing
-    storing.end()
-
-
-def submitted(asked: Awaitable[Outcome]) -> Outcome:
-    async def within_long() -> Outcome:
-        return await asyncio.wait_for(asked, LONG)
-
-    return asyncio.run(within_long())
-
-
-def test_what_came_in_as_the_server_ends_is_stored_and_answered(storing: Committer, asked: Asked) -> None:
-    async def at_the_end() -> Outcome:
-        coming = asyncio.ensure_future(storing.submit(asked))
-        await asyncio.sleep(0)  # it has come in, and is handed over in the next turn
-        storing.end()
-        return await coming
-
-    assert isinstance(submitted(at_the_end()), Answer)
-
-
-def test_what_comes_in_while_the_server_ends_is_told_so_and_waits_for_nothing(
-    storing: Committer, asked: Asked, monkeypatch: pytest.MonkeyPatch
+def test_what_the_process_stores_is_answered_as_what_is_stored_here(
+    db: Database, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = storing._start
+    group = [asked(key, "one"), (key, b"["), asked(key, "two", "ẞ \U0001f9ea"), asked("0" * 64, "three")]
+    told: list[list[Answered]] = []
 
-    def start_and_end() -> None:
-        start()
-        storing.end()
+    async def scenario() -> None:
+        async with beside(db) as there:
+            with monkeypatch.context() as nowhere:
+                nowhere.setattr(committer, "stored", None)  # nobody here stores
+                told.append(list(await asyncio.gather(*map(there.submit, group))))
 
-    monkeypatch.setattr(storing, "_start", start_and_end)
+    run(scenario())
+    assert names(db) == ["one", "two"]
+    again = stored(db, keys.Entries(lambda: db), group)
+    assert [status for status, _ in told[0]] == [201, 422, 201, 401]
+    assert [status for status, _ in again] == [200, 422, 200, 401]
+    assert [said for _, said in told[0]] == [said for _, said in again]
 
-    with pytest.raises(UnavailableError, match="ending"):
-        submitted(storing.submit(asked))
 
-
-def test_an_event_loop_that_closes_in_this_moment_ends_nobody_elses_submits(
-    storing: Committer, asked: Asked, monkeypatch: pytest.MonkeyPatch
+def test_the_process_dies_in_the_middle_and_nothing_is_lost_that_was_acknowledged(
+    db: Database, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = asyncio.SelectorEventLoop()
-    closed.close()
-    monkeypatch.setattr(closed, "is_closed", lambda: False)  # as it was when it was asked
-    storing._waiting.put([(asked, asyncio.Future(loop=closed), closed)])
+    monkeypatch.setattr(committer, "AGAIN_AFTER", 0)
 
-    assert isinstance(submitted(storing.submit(asked)), Answer)
+    async def scenario() -> None:
+        async with beside(db) as there:
+            assert (await there.submit(asked(key, "before")))[0] == 201
+            died = process_of(there)
+            os.kill(died, signal.SIGSTOP)
+            lost = asyncio.ensure_future(there.submit(asked(key, "meanwhile")))
+            await asyncio.sleep(0.05)
+            os.kill(died, signal.SIGKILL)
+            status, said = await lost
+            assert (status, orjson.loads(said)["error"]["message"]) == (503, committer.LOST)
+            assert (await there.submit(asked(key, "meanwhile")))[0] in (200, 201), "a thread stores"
+            await until(there.storer.is_here)
+            assert process_of(there) != died
+            assert (await there.submit(asked(key, "before")))[0] == 200
+            assert (await there.submit(asked(key, "after")))[0] == 201
+
+    run(scenario())
+    assert names(db) == ["after", "before", "meanwhile"]
 
 
-def test_after_a_moment_without_a_thread_to_be_had_submits_are_stored_again(
-    storing: Committer, asked: Asked, monkeypatch: pytest.MonkeyPatch
+def test_a_process_that_does_not_answer_is_given_up(db: Database, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer, "ANSWERS_WITHIN", 0.2)
+
+    async def scenario() -> None:
+        async with beside(db) as there:
+            stuck = process_of(there)
+            os.kill(stuck, signal.SIGSTOP)
+            assert (await there.submit(asked(key, "one")))[0] == 503
+            with pytest.raises(ProcessLookupError):
+                os.kill(stuck, 0)
+            assert (await there.submit(asked(key, "one")))[0] == 201
+
+    run(scenario())
+
+
+def test_what_fails_in_the_process_is_counted_here(db: Database, key: str) -> None:
+    with db.writing() as session:
+        session.connection().execute(sa.text("ALTER TABLE rollup_day RENAME TO elsewhere"))
+
+    async def scenario() -> None:
+        async with beside(db) as there:
+            before = db.errors
+            assert (await there.submit(asked(key, "one")))[0] == 503
+            assert db.errors == before + 1
+
+    run(scenario())
+    assert names(db) == []
+
+
+def test_while_no_process_can_be_had_a_thread_stores_and_one_is_started_once_it_can(
+    db: Database, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start: Callable[[threading.Thread], None] = threading.Thread.start
+    monkeypatch.setattr(committer, "AGAIN_AFTER", 0.01)
+    real, tries = committer.Beside, []
 
-    def none_to_be_had(thread: threading.Thread) -> None:
-        if thread.name == "submits":
-            raise RuntimeError("can't start new thread")
-        start(thread)
+    def full(module: str, **environment: str) -> object:
+        tries.append(module)
+        if len(tries) < 3:
+            raise BlockingIOError("Resource temporarily unavailable")
+        return real(module, **environment)
 
-    with monkeypatch.context() as full:
-        full.setattr(threading.Thread, "start", none_to_be_had)
-        with pytest.raises(UnavailableError):
-            submitted(storing.submit(asked))
+    monkeypatch.setattr(committer, "Beside", full)
 
-    assert isinstance(submitted(storing.submit(asked)), Answer)
+    async def scenario() -> None:
+        there = Committer(lambda: db)
+        there.beside = True
+        assert not there.storer.is_here()
+        assert (await there.submit(asked(key, "one")))[0] == 201
+        await until(there.storer.is_here)
+        assert (await there.submit(asked(key, "one")))[0] == 200
+        await to_thread.run_sync(there.end)
+
+    run(scenario())
+    assert len(tries) == 3
+
+
+def test_the_process_ends_with_the_one_that_serves(db: Database) -> None:
+    async def scenario() -> None:
+        async with beside(db) as there:
+            ends = process_of(there)
+        with pytest.raises(ProcessLookupError):
+            os.kill(ends, 0)
+
+        async with beside(db) as there:
+            left = there.storer._beside
+            assert left is not None
+            assert there.storer._line is not None
+            there.storer._line[1].transport.abort()  # as where the one that serves is killed
+            assert await to_thread.run_sync(left.process.wait, LONG) == 0
+
+    run(scenario())
 
 
 def test_a_clock_that_is_put_back_keeps_nothing_known_for_longer(
-    storing: Committer, asked: Asked, moved_clock: Clock, monkeypatch: pytest.MonkeyPatch
+    db: Database, key: str, moved_clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storing.entries.of({asked.key})
-    assert storing.entries.known({asked.key})[1] == set()
+    entries = keys.Entries(lambda: db)
+    entries.of({key})
+    assert entries.known({key})[1] == set()
 
     moved_clock.forward(-HOUR)
-    monkeypatch.setattr(committer, "KNOWN_FOR", 0)
+    monkeypatch.setattr(keys, "KNOWN_FOR", 0)
 
-    assert storing.entries.known({asked.key})[1] == {asked.key}
+    assert entries.known({key})[1] == {key}

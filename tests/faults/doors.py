@@ -9,6 +9,7 @@ import uvicorn
 from db.clock import SECOND
 from db.engine import Database
 from neuro_review import worker
+from neuro_review.api import committer
 from neuro_review.deliveries import claims
 from neuro_review.web import alone
 from neuro_review.web.door import Door
@@ -17,15 +18,19 @@ from neuro_review.web.door import Door
 CLAIM_LASTS = SECOND
 # A kill counts as a failed try, and hundreds of them would let the pauses grow for hours.
 LONGEST_PAUSE = SECOND
+STARTS_AGAIN_AFTER = 0.1
 MOST_TRIES = 10_000  # for the same reason: twelve tries are meant to take days, and here would take seconds
 
 
 def api(options: argparse.Namespace) -> None:
-    """Serve the API until killed."""
+    """Serve the API until killed, with the process beside it that stores, which is killed too."""
     database = Database(options.url)
+    committer.AGAIN_AFTER = STARTS_AGAIN_AFTER
+    door = Door(lambda: database)
+    door.gate.committer.beside = True
+    logging.disable(logging.CRITICAL)
     uvicorn.run(
-        alone.app(Door(lambda: database)), port=options.port, lifespan="off", loop="uvloop", http="httptools",
-        log_level="critical",
+        alone.app(door), port=options.port, lifespan="off", loop="uvloop", http="httptools", log_level="critical"
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
-"""The whole gate killed at any moment: API, reviewers' writers and worker, with receivers that fail one time in five.
+"""The whole gate killed at any moment: API and what stores beside it, reviewers' writers and worker.
 
-An application hands outputs in over HTTP, tries again until it is answered, and is told by webhook and by its feed.
-Nothing acknowledged is lost, nothing leaves without a decision, all that leaves arrives, and what arrives twice has the
-same id. The short form runs with every test; `--long` kills 500 times on SQLite and 50 on PostgreSQL.
+Receivers fail one time in five. An application hands outputs in over HTTP, tries again until it is answered, and is
+told by webhook and by its feed. Nothing acknowledged is lost, nothing leaves without a decision, all that leaves
+arrives, and what arrives twice has the same id. The short form runs with every test; `--long` kills 500 times on SQLite
+and 50 on PostgreSQL.
 """
 
 import random
@@ -30,6 +31,7 @@ from tests.faults.checks import check
 from tests.faults.load import GRACE, REVIEWERS, Load, furnish, load
 from tests.web.server import free_port
 
+STORES = "what stores beside the API"
 KILLS = {"sqlite": (8, 500), "postgresql": (5, 50)}
 LONGEST_PAUSE = 0.6  # seconds between two kills
 PATIENCE = 60  # seconds
@@ -138,7 +140,10 @@ def kill_at_random(running: Load, kills: int) -> Counter[str]:
         time.sleep(running.chance.uniform(0.05, LONGEST_PAUSE))
         everyone = running.chance.random() < 0.2
         # The doors are killed as often as all the reviewers together.
-        one = running.chance.choice(["api", "worker", running.chance.choice(REVIEWERS)])
+        one = running.chance.choice(["api", STORES, "worker", running.chance.choice(REVIEWERS)])
+        if one == STORES and not everyone:
+            killed[STORES] += running.kill_beside("api")  # it is started again by the API
+            continue
         dead = list(running.writers) if everyone else [one]
         running.kill(*dead)
         killed.update("reviewer" if "@" in name else name for name in dead)
