@@ -293,6 +293,11 @@ SENTENCES = (
         "The disk failed while writing. Nothing of this step was stored. Check the disk, then try again.",
     ),
     ("password authentication failed", "PostgreSQL refused the password. Check NEURO_REVIEW_DATABASE_URL."),
+    ('fatal:  role "', "PostgreSQL has no user by this name. Check NEURO_REVIEW_DATABASE_URL."),
+    (
+        'fatal:  database "',
+        "PostgreSQL has no database by this name. Make it first (`createdb NAME`), or check NEURO_REVIEW_DATABASE_URL.",
+    ),
 )
 NO_SERVER = ("connect", "resolve", "name or service", "no route", "timeout expired", "shutting down", "terminating")
 AWAY = "The database does not answer. Check that the server runs and that NEURO_REVIEW_DATABASE_URL is right."

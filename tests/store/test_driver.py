@@ -83,3 +83,13 @@ def test_a_file_that_is_no_database_is_explained(tmp_path: Path) -> None:
         Database(f"sqlite:///{path}").writing() as session,
     ):
         driver(session)
+
+
+@pytest.mark.parametrize(("part", "says"), [("database", "no database by this name"), ("username", "no user by this")])
+def test_an_address_that_names_what_postgres_does_not_have_is_explained(db: Database, part: str, says: str) -> None:
+    if db.is_sqlite:
+        pytest.skip("of PostgreSQL alone")
+    nowhere = Database(str(db.url.set(**{part: "nowhere"}).render_as_string(hide_password=False)))
+
+    with pytest.raises(DatabaseUnusableError, match=says):
+        nowhere.ping()
