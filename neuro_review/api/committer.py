@@ -142,7 +142,10 @@ class Storer:
         self._ended = False
 
     def is_here(self) -> bool:
-        """Tell whether it stores for the event loop that asks."""
+        """Tell whether it stores for the event loop that asks; one that died with nothing to do is started again."""
+        if self._line is not None and self._line[0].at_eof():
+            self._leave()
+            self._start_again()
         return self._line is not None and self._loop is asyncio.get_running_loop()
 
     @property

@@ -253,6 +253,24 @@ def test_the_process_dies_in_the_middle_and_nothing_is_lost_that_was_acknowledge
     assert names(db) == ["after", "before", "meanwhile"]
 
 
+def test_where_the_process_died_with_nothing_to_do_a_thread_stores_and_nobody_notices(
+    db: Database, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "AGAIN_AFTER", 0)
+
+    async def scenario() -> None:
+        async with beside(db) as there:
+            died = process_of(there)
+            os.kill(died, signal.SIGKILL)
+            await asyncio.sleep(0.1)
+            assert (await there.submit(asked(key, "one")))[0] == 201
+            await until(there.storer.is_here)
+            assert process_of(there) != died
+            assert (await there.submit(asked(key, "one")))[0] == 200
+
+    run(scenario())
+
+
 def test_a_process_that_does_not_answer_is_given_up(db: Database, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(committer, "ANSWERS_WITHIN", 0.2)
 
