@@ -57,7 +57,12 @@ class DatabaseUnusableError(Exception):
 def database_url() -> str:
     """Return the URL of the environment, or of the file beside the app."""
     folder = Path(os.environ.get("NEURO_REVIEW_FOLDER") or DEFAULT_FOLDER)
-    return os.environ.get("NEURO_REVIEW_DATABASE_URL") or f"sqlite:///{folder / 'neuro_review.db'}"
+    return os.environ.get("NEURO_REVIEW_DATABASE_URL") or file_url(folder / "neuro_review.db")
+
+
+def file_url(file: Path) -> str:
+    """Return the address of a SQLite file, whatever its folders are called: `?` and `%` mean something in addresses."""
+    return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
 
 
 class Database:

@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from db import copying, migrate
-from db.engine import DISK_FULL, Database, DatabaseUnusableError, sqlite_file
+from db.engine import DISK_FULL, Database, DatabaseUnusableError, file_url, sqlite_file
 from neuro_review.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from neuro_review.verify import verify
 
@@ -137,7 +137,7 @@ class _Disposed:
 @contextlib.contextmanager
 def _opened(file: Path, *, fresh: bool = False) -> Iterator[Database]:
     """Open a copy that nobody else knows of."""
-    database = Database(f"sqlite:///{file}")
+    database = Database(file_url(file))
     try:
         if fresh:
             migrate.migrate(database)
@@ -226,7 +226,7 @@ def _copy_file(file: Path, to: Path) -> None:
     """Copy a SQLite database as of one moment, and look whether every page of it can be read."""
     try:
         with (
-            contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as source,
+            contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as source,
             contextlib.closing(sqlite3.connect(to)) as target,
         ):
             # All pages in one step: a copy in steps begins anew whenever somebody writes, and may never end.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from db.engine import Database
+from db.engine import Database, file_url
 from db.migrate import migrate
 from neuro_review import samples, sessions
 from neuro_review.cli.base import told
@@ -37,7 +37,7 @@ def demo_command(port: int, no_browser: bool) -> None:
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="neuro-review-demo-"))
-    url = f"sqlite:///{folder / 'demo.db'}"
+    url = file_url(folder / "demo.db")
     os.environ["NEURO_REVIEW_FOLDER"] = str(folder)  # nothing of it lands beside the code
     try:
         token = _fill(url)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from db.clock import SECOND
 from db.copying import TABLES, is_empty
-from db.engine import Database, DatabaseUnusableError
+from db.engine import Database, DatabaseUnusableError, database_url
 from db.migrate import migrate
 from db.tables import Role, Verdict
 from neuro_review import access, audit, backups, decisions, releases
@@ -76,6 +76,25 @@ def test_a_backup_restored_holds_the_same_and_goes_on(
     assert restored.exit_code == 0, restored.output
     assert orjson.loads(restored.stdout)["events"] > 20
     goes_on(same(home, db), story, moved_clock)
+
+
+def test_a_folder_may_be_called_as_it_likes(
+    url: str, db: Database, story: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "why? 100%20#" / "backup.db"
+    file.parent.mkdir()
+    for _ in range(2):
+        assert call(monkeypatch, url, "backup", str(file)).exit_code == 0
+    assert [path.name for path in tmp_path.rglob("*.db*") if path.parent != Path(db.path).parent] == ["backup.db"]
+    if not db.is_sqlite:
+        return  # a backup of PostgreSQL does not go into SQLite
+
+    folder = tmp_path / "what? 5%41"
+    monkeypatch.setenv("NEURO_REVIEW_FOLDER", str(folder))
+    monkeypatch.delenv("NEURO_REVIEW_DATABASE_URL")
+    assert CliRunner().invoke(main, ["restore", str(file)]).exit_code == 0
+    assert (folder / "neuro_review.db").is_file()
+    same(database_url(), db).dispose()
 
 
 def test_a_backup_of_sqlite_is_restored_into_postgresql_and_not_the_other_way(
