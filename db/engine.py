@@ -115,7 +115,8 @@ class Database:
         Raises:
             DatabaseUnusableError: the disk is full, the file is read-only, or the server is away.
         """
-        with self._turn(), Session(self._writer, expire_on_commit=False) as session, explained(), self._counting():
+        # Explained from outside: with the server away, the end of the session fails too, and says less.
+        with self._turn(), explained(), Session(self._writer, expire_on_commit=False) as session, self._counting():
             yield session
             for step in session.info.pop(LAST, ()):
                 step(session)

@@ -35,7 +35,8 @@ HEADERS = {
     413: {"Connection": "close"},  # the rest of it is not read
     503: {"Retry-After": "1"},
 }
-AWAY = "The database does not answer. Nothing was stored; send it again in a moment."
+# A connection that breaks while it stores does not say whether it did.
+AWAY = "The database does not answer. Send it again in a moment; with the same external_id an output is held once."
 
 
 def answer(value: Any, status: int = 200) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from neuro_review.api import forms, outcomes
+from neuro_review.api import answers, forms, outcomes
 from neuro_review.api.waiting import LONGEST
 from neuro_review.gate import feed
 
@@ -81,7 +81,7 @@ REFUSALS: dict[int, tuple[str, str, str]] = {
     429: ("too_often", "Too often; `Retry-After` says how long to wait",
           "This key asks too often. Wait as long as `Retry-After` says, or send outputs in batches."),
     503: ("unavailable", "The database does not answer, or too much comes in; send it again after `Retry-After`",
-          "The database does not answer. Nothing was stored; send it again in a moment."),
+          answers.AWAY),
 }  # fmt: skip
 ALWAYS = (401, 429, 503)
 NO_NUL = {"type": "string", "pattern": r"^[^\u0000]*$"}
