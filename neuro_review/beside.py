@@ -5,6 +5,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -22,9 +24,11 @@ class Beside:
         self.socket, theirs = socket.socketpair()
         path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
         with theirs:
+            # What lies in the current folder is none of ours (-P). In a group of its own: Ctrl+C reaches this process
+            # alone, which ends the other; in the same session, because Linux shares the processors by sessions.
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()], env={**os.environ, **environment, "PYTHONPATH": path},
+                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()], process_group=0, env={**os.environ, **environment, "PYTHONPATH": path},
             )  # fmt: skip
 
     @functools.cached_property
@@ -40,4 +44,10 @@ class Beside:
     def stop(self) -> None:
         """Wait until the process is gone; the line is the caller's to close, who made something else of its socket."""
         self.process.kill()  # one that is stopped would not hear of less
-        self.process.wait(PATIENCE)
+        with suppress(subprocess.TimeoutExpired):  # one that waits for a hung disk goes when that answers
+            self.process.wait(PATIENCE)
+
+    def leave(self) -> None:
+        """Have the process gone, and wait for nothing."""
+        self.process.kill()
+        threading.Thread(target=self.process.wait, name="left", daemon=True).start()

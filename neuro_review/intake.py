@@ -79,7 +79,8 @@ class Output(BaseModel):
 
     model: Name
     output: Annotated[str, Field(min_length=1)]
-    prompt: str | list[Message] | None = None
+    # The first message that is none is enough: to name each of two million takes seconds, and gigabytes.
+    prompt: str | Annotated[list[Message], Field(fail_fast=True)] | None = None
     external_id: Annotated[Name | None, BeforeValidator(_as_id)] = None
     context: Any = None
     metadata: dict[str, Any] | None = None

@@ -1,5 +1,7 @@
 """Small makers for the floor below the door: an item put in place without intake, and a claim of one."""
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,3 +68,14 @@ def claim_one(session: Session, actor: Actor, workflow: Workflow | int) -> queue
     workflow_id = workflow if isinstance(workflow, int) else workflow.id
     (lease,) = queue.claim(session, actor, [workflow_id], most=1)
     return lease
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that one has started, and that still are there."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it is gone already
+            state, parent = file.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found.append(int(file.parent.name))
+    return found

@@ -115,7 +115,7 @@ def unpacked(data: bytes) -> list[Row]:
 def main(handle: int) -> None:
     """Check for the process that started this one, until it closes the line."""
     gc.set_threshold(100_000)  # rows make no cycles; looking for them so often costs a tenth of this process
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches both; the one that serves decides when to stop
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service tells all; the one that serves decides when
     with Connection(handle) as line, suppress(BrokenPipeError, ConnectionResetError, EOFError):
         while True:
             entry, body = line.recv(), line.recv_bytes()

@@ -28,7 +28,7 @@ ENDS_WITHIN = 10.0  # seconds
 READY_WITHIN = 60.0
 # Longer than a writer waits for its turn, and than a slow disk takes after that.
 ANSWERS_WITHIN = 40.0
-AGAIN_AFTER = 5.0
+AGAIN_AFTER, LONGEST_PAUSE = 5.0, 300.0
 BUSY = "More outputs come in than can be stored. Nothing of this one was; send it again in a moment, or in batches."
 ENDING = "The server is ending. Nothing was stored; send it again in a moment."
 LOST = (
@@ -139,6 +139,7 @@ class Storer:
         self._line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._pause = AGAIN_AFTER
         self._ended = False
 
     def is_here(self) -> bool:
@@ -171,9 +172,10 @@ class Storer:
                 writer.write(packed(group))
                 await writer.drain()
                 failures, answers = marshal.loads(await _read(reader))
-        except BaseException:
+        except BaseException as error:
             self._leave()
-            self._start_again()
+            if not isinstance(error, asyncio.CancelledError):  # else the event loop is closing
+                self._start_again()
             raise
         self._database().errors += failures
         return list(answers)
@@ -204,24 +206,27 @@ class Storer:
                 line[1].close()
                 raise
         except (OSError, EOFError) as error:  # a timeout is the former
-            LOG.warning("The process that stores submits did not start (%s); a thread stores.", type(error).__name__)
             self._leave()
-            self._start_again()
+            if not self._ended:
+                said = "The process that stores submits did not start (%s); a thread stores."
+                LOG.warning(said, type(error).__name__)
+                self._start_again()
             return
-        self._line = line
+        self._line, self._pause = line, AGAIN_AFTER
         if self._ended:
             self._leave()
 
     def _start_again(self) -> None:
         if not self._ended:
-            self.start(AGAIN_AFTER)
+            self.start(self._pause)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def _leave(self) -> None:
-        if self._line is not None:
-            self._line[1].close()
-        if self._beside is not None:
-            self._beside.stop()
-        self._line = self._beside = None
+        line, beside, self._line, self._beside = self._line, self._beside, None, None
+        if line is not None:
+            line[1].close()
+        if beside is not None:
+            beside.leave()
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:

@@ -26,7 +26,7 @@ from neuro_review.gate import entering
 from neuro_review.gate.entering import Answer, Ready
 
 LOG = logging.getLogger("neuro_review.api")
-BROKEN = "Something went wrong here, and it is logged. Nothing was stored; send it again."
+BROKEN = "Something went wrong here, and it is logged. Send it again; with the same external_id it is held once."
 LENGTH = struct.Struct("<Q")
 """What is sent from process to process begins with how long it is; the first of all has nothing in it: it is ready."""
 
@@ -78,7 +78,7 @@ def packed(what: Any) -> bytes:
 
 def main(handle: int) -> None:
     """Store for the process that started this one, until it closes the line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches both; the one that serves decides when to stop
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service tells all; the one that serves decides when
     database = Database.from_environment()
     entries = Entries(lambda: database)
     gc.collect()

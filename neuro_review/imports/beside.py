@@ -143,7 +143,7 @@ def _review(said: tuple[Any, ...]) -> PastReview:
 def main(handle: int) -> None:
     """Read for the process that started this one, until the file ends or nobody listens."""
     gc.set_threshold(100_000)  # rows make no cycles; looking for them so often costs a tenth of this process
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches both; the one that stores decides when to stop
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service tells all; the one that stores decides when
     with Connection(handle) as line, contextlib.suppress(BrokenPipeError, ConnectionResetError, EOFError):
         file, fields, model = line.recv()
 

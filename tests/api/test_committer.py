@@ -5,17 +5,21 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import sqlalchemy as sa
 from anyio import CapacityLimiter, to_thread
+from pydantic import ValidationError
+from sqlmodel import Session
 
 from db.clock import HOUR
+from db.driver import driver
 from db.engine import AWAY, Database, DatabaseUnusableError
 from neuro_review import sources
-from neuro_review.api import committer, keys, storing
+from neuro_review.api import answers, committer, forms, keys, storing
 from neuro_review.api.committer import Committer, _Groups
 from neuro_review.api.storing import Answered, Asked, stored
 from neuro_review.errors import UnavailableError
@@ -167,9 +171,9 @@ def test_each_of_a_group_is_held_or_refused_by_itself(db: Database, key: str) ->
         asked(key, "four"), asked(key, "one"), asked(key, "one", "Other text."), asked(key, "five", workflow="legal"),
     ]  # fmt: skip
 
-    answers = stored(db, keys.Entries(lambda: db), group)
+    told = stored(db, keys.Entries(lambda: db), group)
 
-    assert [status for status, _ in answers] == [201, 422, 401, 422, 201, 200, 409, 403]
+    assert [status for status, _ in told] == [201, 422, 401, 422, 201, 200, 409, 403]
     assert names(db) == ["four", "one"]
 
 
@@ -177,16 +181,16 @@ def test_where_the_database_fails_nothing_is_stored_and_each_is_told_so(
     db: Database, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entries = keys.Entries(lambda: db)
-    for error, says in ((DatabaseUnusableError(AWAY), "Nothing was stored"), (KeyError("what"), storing.BROKEN)):
+    for error, says in ((DatabaseUnusableError(AWAY), answers.AWAY), (KeyError("what"), storing.BROKEN)):
 
         def fail(*_: object, error: Exception = error) -> None:
             raise error
 
         with monkeypatch.context() as broken:
             broken.setattr(storing.entering, "hold", fail)
-            answers = stored(db, entries, [asked(key, "one"), (key, b"{"), asked(key, "two")])
-        assert [status for status, _ in answers] == [503, 422, 503]
-        assert says in orjson.loads(answers[0][1])["error"]["message"]
+            told = stored(db, entries, [asked(key, "one"), (key, b"{"), asked(key, "two")])
+        assert [status for status, _ in told] == [503, 422, 503]
+        assert says in orjson.loads(told[0][1])["error"]["message"]
     assert names(db) == []
 
 
@@ -279,9 +283,8 @@ def test_a_process_that_does_not_answer_is_given_up(db: Database, key: str, monk
             stuck = process_of(there)
             os.kill(stuck, signal.SIGSTOP)
             assert (await there.submit(asked(key, "one")))[0] == 503
-            with pytest.raises(ProcessLookupError):
-                os.kill(stuck, 0)
             assert (await there.submit(asked(key, "one")))[0] == 201
+            await until(lambda: not Path(f"/proc/{stuck}").exists())
 
     run(scenario())
 
@@ -355,3 +358,52 @@ def test_a_clock_that_is_put_back_keeps_nothing_known_for_longer(
     monkeypatch.setattr(keys, "KNOWN_FOR", 0)
 
     assert entries.known({key})[1] == {key}
+
+
+def test_a_line_to_postgres_that_breaks_while_it_stores_is_explained(db: Database, key: str) -> None:
+    if db.is_sqlite:
+        pytest.skip("SQLite has no line")
+    entries = keys.Entries(lambda: db)
+    entries.of({key})
+    broken: list[str] = []
+
+    def cut(session: Session, batch: Sequence[object]) -> list[object]:
+        pid = driver(session).run("SELECT pg_backend_pid()").fetchone()[0]
+        with db.reading() as other:
+            driver(other).run("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        broken.append("cut")
+        return hold(session, batch)
+
+    hold = storing.entering.hold
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(storing.entering, "hold", cut)
+        ((status, said),) = stored(db, entries, [asked(key, "one")])
+
+    assert (status, orjson.loads(said)["error"]["message"], broken) == (503, answers.AWAY, ["cut"])
+    ((status, _),) = stored(db, entries, [asked(key, "one")])
+    assert status == 201
+
+
+def test_of_a_million_messages_that_are_none_the_first_is_named_and_no_other() -> None:
+    with pytest.raises(ValidationError) as raised:
+        forms.Handed.model_validate({"workflow": "w", "model": "m", "output": "o", "prompt": [0] * 1_000})
+
+    assert raised.value.error_count() <= 2
+
+
+def test_the_process_is_none_of_the_current_folders_and_hears_no_ctrl_c(
+    db: Database, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "__init__.py").write_text("raise SystemExit('Somebody else’s package.')")
+    monkeypatch.chdir(tmp_path)
+
+    async def scenario() -> None:
+        async with beside(db) as there:
+            pid = process_of(there)
+            assert (os.getpgid(pid), os.getsid(pid)) == (pid, os.getsid(0))
+            os.kill(pid, signal.SIGTERM)  # as a service ends: all are told
+            assert (await there.submit(asked(key, "one")))[0] == 201
+            assert process_of(there) == pid
+
+    run(scenario())

@@ -20,6 +20,7 @@ from db.engine import Database
 from tests.api.conftest import add_key
 from tests.api.hostile import Request, Sender
 from tests.conftest import Team
+from tests.helpers import children_of
 from tests.web.server import APP, PATIENCE, free_port
 
 SEED = 41
@@ -57,9 +58,13 @@ class Alone:
         return Path(self.log.name).read_text()
 
     def memory(self) -> int:
-        """Return the megabytes that the process has taken, at the most."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+        """Return the megabytes that the server and what works beside it have taken, at the most."""
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in (self.process.pid, *self.beside())]
+        return sum(int(status.partition("VmHWM:")[2].split()[0]) for status in statuses) // 1024
+
+    def beside(self) -> list[int]:
+        """Return the processes beside the server: one that stores, one that checks large batches."""
+        return children_of(self.process.pid)
 
     def stop(self) -> None:
         self.process.terminate()
@@ -130,7 +135,8 @@ def test_nothing_that_is_sent_breaks_the_api_and_its_memory_stays_flat(
         many //= 4
     sender, line = Sender(add_key(db, team, "shop"), SEED), Line(alone.port)
     answers: Counter[tuple[str, int | None]] = Counter()
-    sizes = []
+    sizes: list[int] = []
+    beside: list[int] = []
 
     for number in range(many):
         one = sender.next()
@@ -142,10 +148,12 @@ def test_nothing_that_is_sent_breaks_the_api_and_its_memory_stays_flat(
             line.close()  # what follows a lie about the length is read as another request
         if number % (many // 40) == 0:
             sizes.append(alone.memory())
+            beside = beside if len(sizes) > 10 else alone.beside()
 
     print(sizes, dict(sorted(answers.items(), key=str)))
     assert len({kind for kind, _ in answers}) == len(sender.kinds)
     assert sum(times for (_, status), times in answers.items() if status in (200, 201)) > many / 20
     assert "Traceback" not in alone.said(), alone.said()
+    assert set(beside) <= set(alone.beside()), "A process beside died of what it was handed."
     assert sizes[-1] <= sizes[len(sizes) // 4] * FLAT, sizes
     assert httpx.get(f"http://127.0.0.1:{alone.port}/healthz").status_code == 200

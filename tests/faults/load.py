@@ -23,6 +23,7 @@ from db.tables import Role
 from neuro_review import access, workflows
 from tests.conftest import OPERATOR
 from tests.faults.doors import DOORS
+from tests.helpers import children_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRACE = {"at once": 0, "soon": 200, "later": 1_000}  # milliseconds, by workflow
@@ -103,13 +104,11 @@ class Load:
 
     def kill_beside(self, email: str) -> bool:
         """Kill the processes that one has started beside itself; tell whether there were any."""
-        killed = False
-        for line in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):  # it is gone already
-                if int(line.read_text().rsplit(")", 1)[1].split()[1]) == self.writers[email].pid:
-                    os.kill(int(line.parent.name), signal.SIGKILL)
-                    killed = True
-        return killed
+        there = children_of(self.writers[email].pid)
+        for pid in there:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(there)
 
     def kill_all(self) -> None:
         self.kill(*self.writers)
