@@ -14,6 +14,20 @@ PATIENCE = 5
 CODE = Path(__file__).resolve().parent.parent
 
 
+def command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of ours, whatever lies in the current folder (-P)."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def surroundings(**more: str) -> dict[str, str]:
+    """Return the environment for a `command`: ours, what is added, and where our code lies.
+
+    The current folder stays what it is, for what the environment names from there.
+    """
+    path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, **more, "PYTHONPATH": path}
+
+
 class Beside:
     """A running process, and the line to it; its module's `main` is handed the number of the other end.
 
@@ -22,13 +36,12 @@ class Beside:
 
     def __init__(self, module: str, **environment: str) -> None:
         self.socket, theirs = socket.socketpair()
-        path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
         with theirs:
-            # What lies in the current folder is none of ours (-P). In a group of its own: Ctrl+C reaches this process
-            # alone, which ends the other; in the same session, because Linux shares the processors by sessions.
+            # In a group of its own: Ctrl+C reaches this process alone, which ends the other; in the same session,
+            # because Linux shares the processors by sessions.
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()], process_group=0, env={**os.environ, **environment, "PYTHONPATH": path},
+                command(module, str(theirs.fileno())),
+                pass_fds=[theirs.fileno()], process_group=0, env=surroundings(**environment),
             )  # fmt: skip
 
     @functools.cached_property

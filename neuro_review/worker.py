@@ -7,14 +7,13 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import threading
 
 import sqlalchemy as sa
 
 from db.clock import DAY, HOUR, SECOND, now
 from db.engine import Database
-from neuro_review import audit, deadlines, releases, sessions
+from neuro_review import audit, beside, deadlines, releases, sessions
 from neuro_review.deliveries import run as sending
 from neuro_review.jobs import keeper
 from neuro_review.quality import keeping
@@ -126,10 +125,9 @@ def _in_short(error: Exception) -> str:
 
 def start_child() -> subprocess.Popen[bytes]:
     """Start the worker as a child of this process; it ends when this process does, however that ends."""
-    command = [sys.executable, "-m", "neuro_review", "worker", "--until-stdin-closes"]
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    command = beside.command("neuro_review", "worker", "--until-stdin-closes")
     # In a session of its own: Ctrl+C in the terminal reaches the app alone, and the app ends the worker.
-    return subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root, start_new_session=True)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env=beside.surroundings(), start_new_session=True)
 
 
 def keep_alive(ended: threading.Event) -> None:

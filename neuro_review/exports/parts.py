@@ -14,13 +14,13 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
 
 import orjson
 
 from db.engine import Database
+from neuro_review import beside
 from neuro_review.errors import UnavailableError
 from neuro_review.exports.formats import Format, encode
 from neuro_review.exports.rows import END, PAGE_BYTES, START, Page, Question, page_end, read
@@ -33,7 +33,6 @@ MOST_HELPERS = 4
 ASKED_AHEAD = 2
 PIPE_BYTES = 1 << 20  # what any user may have; the usual 64 KiB make the two wait for each other all the time
 STOPPED = "A helper process of the export stopped before it was done. Try again."
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 Encoder = Callable[[Page], Encoded]
@@ -216,14 +215,13 @@ Started = tuple[int, BinaryIO, BinaryIO]
 
 
 def _started(database: Database) -> Started:
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-m", "neuro_review.exports.helper"],
+        beside.command("neuro_review.exports.helper"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         pipesize=PIPE_BYTES,
         # The address may hold a password: the environment is read by its owner alone, a command line by everybody.
-        env={**os.environ, "NEURO_REVIEW_DATABASE_URL": _url(database), "PYTHONPATH": path},
+        env=beside.surroundings(NEURO_REVIEW_DATABASE_URL=_url(database)),
     )
     process.returncode = 0  # whoever asked waits for it
     return process.pid, cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)

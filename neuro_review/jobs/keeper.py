@@ -6,16 +6,14 @@ Several workers may do so at once: a job is taken on by compare-and-set before i
 """
 
 import logging
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Collection
-from pathlib import Path
 
 from db.clock import MINUTE, now
 from db.engine import Database
 from db.tables import JobKind
+from neuro_review import beside
 from neuro_review.jobs import files, leases
 from neuro_review.jobs.leases import Claim
 from neuro_review.jobs.run import DONE, STOPPED
@@ -26,7 +24,6 @@ AFTER_A_FAILURE = 2.0  # seconds
 SWEPT_EVERY = 10 * MINUTE
 PATIENCE = 3  # seconds in which a process that is told to stop ends its batch
 LANES = (tuple(kind for kind in JobKind if kind is not JobKind.EVAL), (JobKind.EVAL,))
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def run(database: Database, stop: threading.Event) -> None:
@@ -88,13 +85,12 @@ def work_on(database: Database, held: Claim, stop: threading.Event) -> None:
 
 def start(database: Database, held: Claim) -> subprocess.Popen[bytes]:
     """Start the process of a job; it ends when this one does, however that ends."""
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     url = database.url.render_as_string(hide_password=False)
     return subprocess.Popen(
-        [sys.executable, "-m", "neuro_review.jobs.run", held.job_id, str(held.attempt)],
+        beside.command("neuro_review.jobs.run", held.job_id, str(held.attempt)),
         stdin=subprocess.PIPE,
         # The address may hold a password: the environment is read by its owner alone, a command line by everybody.
-        env={**os.environ, "NEURO_REVIEW_DATABASE_URL": url, "PYTHONPATH": path},
+        env=beside.surroundings(NEURO_REVIEW_DATABASE_URL=url),
         start_new_session=True,  # a session of its own can give way as a whole
     )
 

@@ -4,12 +4,12 @@ A Parquet file of some kilobytes can unfold into gigabytes; the text formats nev
 """
 
 import contextlib
-import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
 
+from neuro_review import beside
 from neuro_review.errors import InvalidError
 from neuro_review.jobs import columns
 from neuro_review.jobs.columns import Sample
@@ -17,7 +17,6 @@ from neuro_review.jobs.columns import Sample
 LONGEST = 20
 """Seconds that a look may take; 200 rows of 100 kB each take about one."""
 MOST_MEMORY = 2 << 30
-CODE = Path(__file__).resolve().parent.parent.parent
 TOO_MUCH = (
     "{name} unfolds into more than can be shown here. Write it with smaller row groups, or as JSON lines,"
     " or import it from a terminal."
@@ -32,10 +31,11 @@ def look(path: Path, name: str) -> Sample:
     """
     if path.suffix != ".parquet":
         return columns.look(path, name)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))}
-    command = [sys.executable, "-m", "neuro_review.jobs.looking", str(path), name]
+    command = beside.command("neuro_review.jobs.looking", str(path), name)
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, env=env, timeout=LONGEST, check=False)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, env=beside.surroundings(), timeout=LONGEST, check=False
+        )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise InvalidError(TOO_MUCH.format(name=name)) from error
     if done.returncode:

@@ -5,12 +5,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from db import engine
 from db.engine import Database, DatabaseUnusableError
+from db.migrate import migrate
 from db.tables import Verdict
 from neuro_review import decisions, releases, settings, worker
 from neuro_review.decisions import Opinion
@@ -140,3 +142,28 @@ def test_of_many_first_starts_one_secret_stays(tmp_path: object, monkeypatch: py
     assert len(set(found)) == 1
     assert [path.name for path in folder.iterdir()] == ["secret"]
     assert (folder / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_worker_works_on_what_the_environment_names_from_the_current_folder_and_runs_nothing_that_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "__init__.py").write_text("raise SystemExit('Somebody else’s package.')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEURO_REVIEW_DATABASE_URL", "sqlite:///here.db")
+    database = Database.from_environment()
+    migrate(database)
+    child = worker.start_child()
+    try:
+        deadline, beats = time.monotonic() + 60, 0
+        while not beats:
+            assert child.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            with database.reading() as session:
+                beats = session.connection().execute(sa.text("SELECT count(*) FROM worker_beat")).scalar_one()
+    finally:
+        worker.stop(child)
+        database.dispose()
+
+    assert (tmp_path / "here.db").is_file()
