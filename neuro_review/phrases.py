@@ -65,6 +65,16 @@ def points(difference: float) -> str:
     return f"{sign}{abs(difference) * 100:.1f} points"
 
 
+def are(number: int) -> str:
+    """Return the verb that goes with a number of things."""
+    return "is" if number == 1 else "are"
+
+
+def were(number: int) -> str:
+    """Return the same of what has been."""
+    return "was" if number == 1 else "were"
+
+
 def points_between(low: float, high: float) -> str:
     """Return the bounds of a difference of two shares, in percentage points."""
     return f"{points(low).removesuffix(' points')} to {points(high)}"

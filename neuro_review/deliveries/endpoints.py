@@ -177,9 +177,7 @@ def replay(session: Session, by: Actor, endpoint_id: int, seq: int | None = None
         NotAllowedError: not an owner of the workflow.
         ConflictError: nothing was given up, or the endpoint is paused.
     """
-    one = take(session, by, endpoint_id)
-    if one.paused_at is not None:
-        raise ConflictError("This endpoint is paused. Resume it first; then send again what was given up.")
+    _awake(session, by, endpoint_id, "send again what was given up")
     bound = {"at": now(), "endpoint": endpoint_id, "seq": seq}
     replayed = session.connection().execute(REPLAY, bound).rowcount
     if not replayed:
@@ -203,15 +201,19 @@ def send_waiting(session: Session, by: Actor, endpoint_id: int) -> int:
         NotAllowedError: not an owner of the workflow.
         ConflictError: nothing rests, or the endpoint is paused.
     """
-    one = take(session, by, endpoint_id)
-    if one.paused_at is not None:
-        raise ConflictError("This endpoint is paused. Resume it first; then send what waits.")
+    _awake(session, by, endpoint_id, "send what waits")
     bound = {"at": now(), "endpoint": endpoint_id, "claim": CLAIM_LASTS}
     sent = session.connection().execute(SEND_NOW, bound).rowcount
     if not sent:
         raise ConflictError("Nothing waits for another try here any more.")
     record(session, f"endpoint/{endpoint_id}", by.audit_name, Action.ENDPOINT_CHANGED, {"sent_now": sent})
     return sent
+
+
+def _awake(session: Session, by: Actor, endpoint_id: int, then: str) -> None:
+    """Take an endpoint to which something is to be sent, unless it is paused."""
+    if take(session, by, endpoint_id).paused_at is not None:
+        raise ConflictError(f"This endpoint is paused. Resume it first; then {then}.")
 
 
 @dataclass(frozen=True)

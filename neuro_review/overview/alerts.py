@@ -14,6 +14,7 @@ from neuro_review.access import Actor
 from neuro_review.deliveries import health
 from neuro_review.deliveries.health import Unheard
 from neuro_review.overview import Owned, Row, overdue
+from neuro_review.phrases import are, were
 from neuro_review.quality import drift
 
 QUALITY = "pages/quality.py"
@@ -107,7 +108,7 @@ def _waits(session: Session, row: Row, owned: Owned, facts: Any) -> Iterator[Ale
         _, since = overdue(session, row.id)
         by_how_much = f", the first by {phrases.ago(since)}" if since is not None else ""
         yield Alert(
-            f"{phrases.count(row.overdue, 'output')} of “{row.name}” {_is(row.overdue)} past the deadline"
+            f"{phrases.count(row.overdue, 'output')} of “{row.name}” {are(row.overdue)} past the deadline"
             f"{by_how_much}. Review now: what is overdue comes first.",
             "pages/review.py", "Review", row.id,
         )  # fmt: skip
@@ -126,7 +127,7 @@ def _told(row: Row, one: Unheard) -> Alert:
         says = f"{one.address} answered that nobody is there any more, so it is told nothing of “{row.name}”."
         step = "Correct its address, then resume it."
     elif one.dead:
-        says = f"{phrases.count(one.dead, 'message')} of “{row.name}” to {one.address} {_was(one.dead)} given up."
+        says = f"{phrases.count(one.dead, 'message')} of “{row.name}” to {one.address} {were(one.dead)} given up."
         step = "See why, mend the receiver, then send again."
     else:
         says = f"For more than an hour messages of “{row.name}” have not arrived at {one.address}."
@@ -137,7 +138,7 @@ def _told(row: Row, one: Unheard) -> Alert:
 def _staff(row: Row, facts: Any, stranded: int) -> Iterator[Alert]:
     if stranded:
         yield Alert(
-            f"{phrases.count(stranded, 'output')} of “{row.name}” {_is(stranded)} assigned to somebody who may not"
+            f"{phrases.count(stranded, 'output')} of “{row.name}” {are(stranded)} assigned to somebody who may not"
             " review it any more, so nobody is offered them. Assign them to somebody else.",
             "pages/history.py", "Find them", row.id,
         )  # fmt: skip
@@ -158,11 +159,3 @@ def _staff(row: Row, facts: Any, stranded: int) -> Iterator[Alert]:
             f"“{row.name}” has no rubric: each reviewer goes by their own measure. Write down what counts as good.",
             "pages/workflows.py", "Open Workflows", row.id,
         )  # fmt: skip
-
-
-def _was(number: int) -> str:
-    return "was" if number == 1 else "were"
-
-
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"

@@ -16,6 +16,7 @@ from neuro_review.exports.lines import A_LINE, MEANS, Left
 from neuro_review.exports.preview import Preview
 from neuro_review.exports.rows import Filter
 from neuro_review.jobs import asking
+from neuro_review.phrases import are
 from neuro_review.ui.jobs import FORMATS
 from neuro_review.workflows import Workflow
 
@@ -134,10 +135,10 @@ def usable(asked: Asked, found: Preview) -> Foreseen | None:
 def count(found: Preview, choice: Filter) -> None:
     """Draw how many reviews it would hold, and how many come later."""
     if found.rows:
-        later = f"; {found.in_grace:,} more {_are(found.in_grace)} still in their grace" if found.in_grace else ""
+        later = f"; {found.in_grace:,} more {are(found.in_grace)} still in their grace" if found.in_grace else ""
         st.text(f"{phrases.count(found.rows, 'review')}{later}.")
     elif found.in_grace:
-        st.text(f"Nothing yet: {phrases.count(found.in_grace, 'review')} {_are(found.in_grace)} still in their grace.")
+        st.text(f"Nothing yet: {phrases.count(found.in_grace, 'review')} {are(found.in_grace)} still in their grace.")
     elif choice == Filter():
         st.text("There is no review in this workflow yet. Each verdict becomes a row here once it cannot be undone.")
     else:
@@ -156,7 +157,7 @@ def lines(found: Foreseen) -> None:
         said = "None of them can be used in this format. Choose another, or take a filter away."
     else:
         left = sum(found.left_out.values())
-        said = f"{amount} in this format" + (f"; {left:,} {_are(left)} left out." if left else ".")
+        said = f"{amount} in this format" + (f"; {left:,} {are(left)} left out." if left else ".")
     if not found.keeps_out:
         said += " What is held out will be left out as well, and is too much to be compared here."
     st.text(said)
@@ -175,10 +176,6 @@ def button(asked: Asked, found: Preview, usable: Foreseen | None) -> None:
         f"Export {phrases.count(many, what)}", key="start", type="primary", disabled=nothing, on_click=start,
         args=(asked,),
     )  # fmt: skip
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
 
 
 def first_rows(found: Preview) -> None:
